@@ -1,0 +1,44 @@
+# `make` alone says what there is. Every target makes .venv and installs everything into it first, once, and again
+# when pyproject.toml changes. Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test check bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train the pocket adapter, run it with and without controls, print one table"
+	@echo "make test    run every test"
+	@echo "make check   ruff, format and mypy"
+	@echo "make bench   run every script in benchmarks/"
+	@echo "make clean   remove .venv and what the tools left; runs/ stays"
+
+demo: $(INSTALLED)
+	$(VENV)/bin/boxlist demo
+
+test: $(INSTALLED)
+	$(VENV)/bin/pytest
+
+check: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(INSTALLED)
+	@for script in benchmarks/*.py; do \
+	    echo "== $$script"; \
+	    $(VENV)/bin/python "$$script" || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	    { echo "$(PYTHON): expected Python 3.11 to 3.13. Run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@

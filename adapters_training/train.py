@@ -1,0 +1,267 @@
+"""Train one adapter from a recipe: transformers' Trainer and PEFT, and nothing of our own in between.
+
+Trainer's checkpoints hold pickles of its own state beside the adapter's safetensors. We read back only what this
+training wrote in its own folder, and Trainer reads those with `weights_only=True`, which runs no code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from boxlist.adapters_training import checkpoints
+from boxlist.adapters_training.collator import Collator, EncodedSamples, Encoder, end_of_turn, token_weighted_loss
+from boxlist.adapters_training.lists import Teaching, samples
+from boxlist.adapters_training.lora import Targets, attach_lora
+from boxlist.adapters_training.plan import SPLIT, training_plan
+from boxlist.adapters_training.provenance import Provenance, read_provenance
+from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
+from boxlist.errors import InputError
+from boxlist.models.loading import load_processor_and_model
+from boxlist.models.prompts import open_rgb
+from boxlist.protocols import SizeWH, protocol_named
+from boxlist.tasks.datasets.catalog import documents
+from boxlist.tasks.probes import Probe, probe_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
+
+    from boxlist.tasks.datasets.split_folder import Document
+
+ADAPTERS = Path("runs", "adapters")
+LOSS_NORMALISATION = "tokens: summed over the labelled tokens of a step, divided by their number"
+
+
+class TrainedAdapter(NamedTuple):
+    """A finished adapter: its folder, what it was made from, and the loss of every step."""
+
+    folder: Path
+    provenance: Provenance
+    losses: list[float]
+
+
+class _Session(NamedTuple):
+    """What is loaded for one training."""
+
+    recipe: Recipe
+    model: Any
+    targets: Targets
+    data: EncodedSamples
+    collator: Collator
+    end_of_turn: str
+
+
+def train(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    progress: TextIO = sys.stderr,
+) -> TrainedAdapter:
+    """Train the adapter of a recipe into the folder `out`, by default `runs/adapters/<recipe>`.
+
+    With `resume` an interrupted training goes on from its last checkpoint, and a finished one is returned as it is;
+    both only if recipe, base, prompt and data are the same. The resumed adapter equals the unbroken one, bit for bit
+    on the same machine. Ctrl-C ends after the step under way, with a checkpoint, and then raises `KeyboardInterrupt`.
+    Raises `InputError` for a wrong recipe, base or data set, or where `out` is taken.
+    """
+    named = "adapter" if isinstance(recipe, Recipe) else Path(recipe).stem
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    check_recipe(chosen)
+    folder = Path(out) if out is not None else ADAPTERS / named
+    probe = probe_named(chosen.task)
+    docs = documents(probe.dataset, SPLIT)
+    plan = training_plan(chosen, probe, docs)
+    if folder.exists():
+        return _finished(folder, plan, resume=resume)
+    work = checkpoints.training_folder(folder)
+    checkpoints.check(work, plan, resume=resume)
+    session = _open_session(chosen, probe, docs, progress)
+    checkpoints.begin(work, plan)
+    try:
+        losses = _run(session, work, progress)
+    except InputError:  # the recipe is wrong: nothing there is worth going on from
+        shutil.rmtree(work)
+        raise
+    return _publish(session, plan, losses, work, folder)
+
+
+def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> TrainedAdapter:
+    """The adapter that lies in `folder` already, if it is the one that is asked for."""
+    provenance = read_provenance(folder) if folder.is_dir() else None
+    if provenance is None or not resume:
+        raise InputError(
+            str(folder),
+            expected="a new folder for the adapter",
+            got="one that exists",
+            remedy="Give another --out, or delete it." if provenance is None else "Pass --resume to keep it as it is.",
+        )
+    checkpoints.require_same_plan({key: getattr(provenance, key) for key in plan}, plan, str(folder))
+    return TrainedAdapter(folder, provenance, checkpoints.read_losses(folder))
+
+
+def _open_session(recipe: Recipe, probe: Probe, docs: Sequence[Document], progress: TextIO) -> _Session:
+    """Load the base, find the end token, encode every sample, and attach LoRA."""
+    import inspect
+
+    import torch
+    from transformers import set_seed
+
+    gpu = torch.cuda.is_available()
+    if torch.cuda.device_count() > 1:  # Trainer would split batches over them, which nothing here was tested with
+        raise InputError(
+            "training", expected="one GPU", got=str(torch.cuda.device_count()), remedy="Set CUDA_VISIBLE_DEVICES=0."
+        )
+    if gpu and recipe.dtype == "bfloat16" and not torch.cuda.is_bf16_supported():
+        raise InputError("dtype", expected="one that this GPU has", got="bfloat16", remedy="Use dtype: float32.")
+    # On a CPU the weights stay float32 and only products are bfloat16 (autocast): about twice as fast as float32.
+    weights = recipe.dtype if gpu else "float32"
+    loaded = load_processor_and_model(recipe.base_location, dtype=weights, device="cpu", revision=recipe.revision)
+    tokenizer = loaded.processor.tokenizer
+    end = end_of_turn(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base)
+    protocol = protocol_named(recipe.protocol)
+    frame_of = _frames(loaded.processor) if protocol.needs_frame else None
+    teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of)
+    data = EncodedSamples(samples(probe, docs, teaching), Encoder(loaded.processor, end, recipe.max_length))
+    print(f"encoding {len(data)} images", file=progress, flush=True)
+    for index in range(len(data)):  # all of them now, so that a sample that is too long is found before training
+        data[index]
+    text_config = loaded.model.config.get_text_config()
+    if not getattr(text_config, "num_kv_shared_layers", 0):
+        text_config.use_cache = False
+    keeps = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
+    set_seed(recipe.seed)
+    model, targets = attach_lora(loaded.model, recipe, recipe.revision)
+    return _Session(recipe, model, targets, data, Collator(tokenizer.pad_token_id, logits_to_keep=keeps), end.text)
+
+
+def _run(session: _Session, work: Path, progress: TextIO) -> list[float]:
+    """Train, or go on from the last checkpoint; returns the loss of every step."""
+    from transformers import PrinterCallback, Trainer, TrainerState
+
+    from boxlist.adapters_training.progress import StopRequest, Watch
+
+    stop = StopRequest()
+    trainer = Trainer(
+        model=session.model,
+        args=_arguments(session.recipe, work),
+        train_dataset=session.data,
+        data_collator=session.collator,
+        compute_loss_func=token_weighted_loss,
+        callbacks=[Watch(progress, stop)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    last = checkpoints.last_checkpoint(work)
+    if last is not None and last[0] >= session.recipe.steps:  # killed between the last step and the renaming
+        session.model.load_adapter(str(last[1]), "default", is_trainable=True)
+        return _losses(TrainerState.load_from_json(str(last[1] / "trainer_state.json")))
+    with stop.on_signals(progress):
+        trainer.train(resume_from_checkpoint=str(last[1]) if last else None)
+    if trainer.state.global_step < session.recipe.steps:
+        print(
+            f"stopped at step {trainer.state.global_step} of {session.recipe.steps}; continue with --resume",
+            file=progress,
+            flush=True,
+        )
+        raise KeyboardInterrupt
+    return _losses(trainer.state)
+
+
+def _losses(state: Any) -> list[float]:
+    return [entry["loss"] for entry in state.log_history if "loss" in entry]
+
+
+def _arguments(recipe: Recipe, work: Path) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(work),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        bf16=recipe.dtype == "bfloat16",
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
+        remove_unused_columns=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_steps=recipe.checkpoint_every,
+        save_total_limit=2,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _publish(
+    session: _Session, plan: Mapping[str, Any], losses: list[float], work: Path, folder: Path
+) -> TrainedAdapter:
+    """Put the finished adapter together inside the training's folder, and rename it into its place."""
+    from boxlist.adapters_training.adapter_files import write_adapter
+
+    recipe = session.recipe
+    training = {
+        "target_pattern": recipe.target_pattern,
+        "matched_modules": session.targets.counts,
+        "trainable_parameters": recipe.rank * session.targets.parameters_per_rank,
+        "loss_normalisation": LOSS_NORMALISATION,
+        "samples_per_step": recipe.batch_size * recipe.accumulation,
+        "optimizer": "adamw_torch",
+        "device": _device(),
+        "end_of_turn": session.end_of_turn,
+        "longest_sample_tokens": session.data.longest,
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+    }
+    result = work / checkpoints.RESULT
+    provenance = write_adapter(session.model, result, plan, training, losses)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    result.rename(folder)
+    shutil.rmtree(work)
+    return TrainedAdapter(folder, provenance, losses)
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> set[int]:
+    """The tokens that end generation at evaluation: the checkpoint's, or the tokenizer's where it names none."""
+    configured = model.generation_config.eos_token_id
+    if configured is None:
+        configured = tokenizer.eos_token_id
+    return set(configured) if isinstance(configured, list) else {configured} - {None}
+
+
+def _frames(processor: Any) -> Callable[[Document], SizeWH]:
+    """The size that the processor gives a document's image, for protocols that count its pixels."""
+
+    def frame(document: Document) -> SizeWH:
+        image = open_rgb(document["file"], f"image {document['image_id']}")
+        grid = processor.image_processor(images=[image]).get("image_grid_thw")
+        patch = getattr(processor.image_processor, "patch_size", None)
+        if grid is None or not isinstance(patch, int):
+            raise InputError(
+                "protocol",
+                expected="a processor that tells the resized image's size (image_grid_thw)",
+                got=type(processor).__name__,
+                remedy="Use a protocol in pixels of the image, or normalised.",
+            )
+        _, height, width = (int(side) for side in grid[0])
+        return SizeWH(width * patch, height * patch)
+
+    return frame
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,128 @@
+"""Per-row stopping inside transformers' `generate`: end of turn, stop strings, repeat-stop.
+
+What `generate` returns for a row that stopped is not to be trusted: without an end-of-turn id it goes on writing
+real tokens into finished rows. So each row keeps its own tokens, and `answers` gives the rows as they ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+from transformers import StoppingCriteria
+
+from boxlist.controls.text_decoder import TextDecoder
+from boxlist.errors import BoxlistError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from boxlist.controls.answer_watch import AnswerWatch
+    from boxlist.controls.text_decoder import Vocabulary
+
+Finish = Literal["eos", "length", "repeat_stop"]
+
+
+class RowAnswer(NamedTuple):
+    """How one row ended. `tokens` counts what the model wrote for it, the end-of-turn token included.
+
+    `finish` is `eos` also where a stop string of `until` ended the row.
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+
+
+class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+    """Stops each row of one `generate` call on its own; one object a call.
+
+    `watches` has one entry a row, None where only the end of turn stops it. `prompt_length` is the width of the
+    left-padded prompt. Beam search is refused: its rows are candidates that change places at every step.
+    """
+
+    def __init__(
+        self,
+        watches: Sequence[AnswerWatch | None],
+        vocabulary: Vocabulary,
+        *,
+        prompt_length: int,
+        eos_token_ids: Collection[int],
+    ) -> None:
+        self._rows = [_Row(watch, vocabulary, frozenset(eos_token_ids)) for watch in watches]
+        self._width = prompt_length
+
+    def __call__(self, input_ids: torch.Tensor, _scores: object, **_kwargs: object) -> torch.Tensor:
+        """Read what is new in every row; `(B,)` booleans, True for the rows that are over."""
+        if input_ids.shape[0] != len(self._rows):
+            raise InputError(
+                "repeat_stop or until",
+                expected=f"{len(self._rows)} rows, one an answer",
+                got=f"{input_ids.shape[0]}",
+                remedy="They watch one text a row: use num_beams=1 and one returned sequence.",
+            )
+        if input_ids.shape[1] <= self._width:
+            raise BoxlistError("RowStopping serves one generate call with its own prompt length; make a new one.")
+        for row, token_ids in zip(self._rows, input_ids[:, self._width :].tolist(), strict=True):
+            row.feed(token_ids)
+        self._width = input_ids.shape[1]
+        return torch.tensor([row.over for row in self._rows], device=input_ids.device)
+
+    def answers(self) -> list[RowAnswer]:
+        """The rows as they ended; call it once `generate` has returned."""
+        return [row.answer() for row in self._rows]
+
+
+def finished_rows(token_ids: torch.Tensor, vocabulary: Vocabulary, eos_token_ids: Collection[int]) -> list[RowAnswer]:
+    """Rows that nothing watched, from the new tokens `(B, L)` that `generate` returned."""
+    rows = [_Row(None, vocabulary, frozenset(eos_token_ids)) for _ in range(token_ids.shape[0])]
+    for row, ids in zip(rows, token_ids.tolist(), strict=True):
+        row.feed(ids)
+    return [row.answer() for row in rows]
+
+
+class _Row:
+    """One row: its tokens up to its end, whatever `generate` writes into it afterwards."""
+
+    def __init__(self, watch: AnswerWatch | None, vocabulary: Vocabulary, eos_token_ids: frozenset[int]) -> None:
+        self._watch = watch
+        self._vocabulary = vocabulary
+        self._decoder = TextDecoder(vocabulary)
+        self._eos = eos_token_ids
+        self._ids: list[int] = []
+        self._pieces: list[str] = []
+        self._ended_turn = False
+
+    @property
+    def over(self) -> bool:
+        return self._ended_turn or (self._watch is not None and self._watch.ending is not None)
+
+    def feed(self, token_ids: Sequence[int]) -> None:
+        for token_id in token_ids:
+            if self.over:
+                return
+            self._ids.append(token_id)
+            if token_id in self._eos:
+                self._ended_turn = True
+            elif self._watch is not None:
+                self._show(self._watch, self._decoder.feed(token_id))
+
+    def answer(self) -> RowAnswer:
+        raw = self._vocabulary.text(self._ids[:-1] if self._ended_turn else self._ids)
+        finish: Finish = "eos" if self._ended_turn else "length"
+        if self._watch is None:
+            return RowAnswer(raw, len(self._ids), finish)
+        self._show(self._watch, self._decoder.finish())
+        self._watch.finish()
+        if "".join(self._pieces) != raw:
+            raise BoxlistError(
+                "This tokenizer reads differently token by token than at once, so its answers cannot be watched while "
+                "they are written. Run without repeat_stop and until, then apply repeat_stop with boxlist replay."
+            )
+        if self._watch.ending is not None:
+            finish = "repeat_stop" if self._watch.ending == "repeat_stop" else "eos"
+        return RowAnswer(self._watch.text(), len(self._ids), finish)
+
+    def _show(self, watch: AnswerWatch, piece: str) -> None:
+        self._pieces.append(piece)
+        watch.feed(piece)

@@ -1,0 +1,236 @@
+"""The controls: what changes generation without changing weights. One row each in `CONTROLS`.
+
+Controls travel as flat scalars in generation kwargs, so that a harness groups and caches by them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
+
+from boxlist.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["count", "factor", "switch"]
+Scalar = int | float | bool
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: its name, the kind and largest value it takes, where it acts, and where it comes from.
+
+    One that acts on the prompt appends its `sentence`, with `{n}` replaced by its value. One that acts on the logits
+    is a keyword argument of the same name to transformers' `generate`. One that acts on stopping has a class that
+    watches the text, see `answer_watch`.
+    """
+
+    name: str
+    kind: Kind
+    acts_on: Literal["prompt", "logits", "stopping"]
+    meaning: str
+    largest: float = 1
+    sentence: str = ""
+    source: str = ""
+
+    @property
+    def expected(self) -> str:
+        """The values it takes, in words for error messages."""
+        if self.kind == "count":
+            return f"a whole number from 1 to {self.largest:g}"
+        if self.kind == "factor":
+            return f"a number above 0, at most {self.largest:g}"
+        return "no value, true or false"
+
+
+_ROWS = (
+    Control(
+        "budget",
+        "count",
+        "prompt",
+        "Asks in the prompt for at most N objects. The model may ignore it.",
+        largest=10_000,
+        sentence="Return at most {n} objects.",
+        source="the paper's budget-8 control",
+    ),
+    Control(
+        "repetition_penalty",
+        "factor",
+        "logits",
+        "transformers' repetition_penalty: divides positive (multiplies negative) logits of every token already seen, "
+        "in the answer and in the prompt, image placeholders included. 1 changes nothing.",
+        largest=100,
+        source="Keskar et al. 2019; transformers RepetitionPenaltyLogitsProcessor",
+    ),
+    Control(
+        "no_repeat_ngram_size",
+        "count",
+        "logits",
+        "transformers' no_repeat_ngram_size: no run of N tokens may come twice, the prompt's runs included. "
+        "Small N bans correct coordinates within the first records; read it beside parse_valid.",
+        largest=10_000,
+        source="transformers NoRepeatNGramLogitsProcessor",
+    ),
+    Control(
+        "repeat_stop",
+        "switch",
+        "stopping",
+        "Ends the answer when a record comes that it already holds; drops that record and closes the list.",
+        source="DESIGN section 5",
+    ),
+)
+CONTROLS: dict[str, Control] = {row.name: row for row in _ROWS}
+_RAW = "raw"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls of one request, one field a row of `CONTROLS`; the default is a raw answer."""
+
+    budget: int | None = None
+    repetition_penalty: float | None = None
+    no_repeat_ngram_size: int | None = None
+    repeat_stop: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in self.to_kwargs().items():
+            _checked(CONTROLS[name], value)
+
+    @property
+    def name(self) -> str:
+        """What `parse_controls` reads back.
+
+        >>> Controls(budget=8, repeat_stop=True).name, Controls().name
+        ('budget=8,repeat_stop', 'raw')
+        """
+        parts = [name if value is True else f"{name}={_plain(value)}" for name, value in self.to_kwargs().items()]
+        return ",".join(parts) or _RAW
+
+    def to_kwargs(self) -> dict[str, Scalar]:
+        """Flat scalars for generation kwargs; controls that are off are absent.
+
+        >>> Controls(budget=8, repeat_stop=True).to_kwargs()
+        {'budget': 8, 'repeat_stop': True}
+        """
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if value is not None and value is not False}
+
+    def prompt_ending(self) -> str:
+        """What goes behind the prompt: a space and a sentence for each control that acts there.
+
+        >>> Controls(budget=8).prompt_ending()
+        ' Return at most 8 objects.'
+        """
+        rows = [(CONTROLS[name], value) for name, value in self.to_kwargs().items()]
+        return "".join(f" {row.sentence.replace('{n}', str(value))}" for row, value in rows if row.acts_on == "prompt")
+
+    def logits_kwargs(self) -> dict[str, Scalar]:
+        """Keyword arguments for transformers' `generate`.
+
+        >>> Controls(budget=8, repetition_penalty=1.05).logits_kwargs()
+        {'repetition_penalty': 1.05}
+        """
+        return {name: value for name, value in self.to_kwargs().items() if CONTROLS[name].acts_on == "logits"}
+
+    @classmethod
+    def from_kwargs(cls, kwargs: Mapping[str, object]) -> Controls:
+        """Pick the controls out of generation kwargs, leaving the rest alone. `None` and `False` are off."""
+        return cls(**{name: _read(row, kwargs[name]) for name, row in CONTROLS.items() if name in kwargs})  # type: ignore[arg-type]  # _read returns each row's own kind
+
+
+def parse_controls(text: str) -> Controls:
+    """Read `budget=8,repeat_stop`; empty and `raw` mean no control. Raises `InputError`.
+
+    >>> parse_controls("repeat_stop, budget=8").name
+    'budget=8,repeat_stop'
+    """
+    if text.strip() in {"", _RAW}:
+        return Controls()
+    given: dict[str, object] = {}
+    for part in text.split(","):
+        name, has_value, value = (piece.strip() for piece in part.partition("="))
+        if name not in CONTROLS:
+            raise _unknown(name, text)
+        if name in given:
+            raise InputError(
+                f"controls {text[:200]!r}",
+                expected="each control once",
+                got=f"{name} twice",
+                remedy="Drop one of them.",
+            )
+        if not has_value and CONTROLS[name].kind != "switch":
+            raise InputError(
+                f"control {name}",
+                expected=CONTROLS[name].expected,
+                got="no value",
+                remedy=f"Write {name}={8 if CONTROLS[name].kind == 'count' else 1.05}.",
+            )
+        given[name] = value if has_value else True
+    return Controls.from_kwargs(given)
+
+
+def budget_sentence(n: int) -> str:
+    """What the budget control appends to the prompt, after one space.
+
+    >>> budget_sentence(8)
+    'Return at most 8 objects.'
+    """
+    return Controls(budget=n).prompt_ending().strip()
+
+
+def _unknown(name: str, text: str) -> InputError:
+    if name == _RAW:
+        return InputError(
+            f"controls {text[:200]!r}",
+            expected="raw alone, or controls",
+            got="raw beside others",
+            remedy="Drop raw, or drop the others.",
+        )
+    return unknown_name("control", name, CONTROLS)
+
+
+def _read(row: Control, value: object) -> Scalar | None:
+    """A value as it may come: a scalar, or text from a command line."""
+    if isinstance(value, str):
+        value = _from_text(value.strip())
+    if value is None or value is False:
+        return None if row.kind != "switch" else False
+    return _checked(row, value)
+
+
+def _from_text(text: str) -> object:
+    words: dict[str, object] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return float(text) if len(text) <= 40 else text
+    except ValueError:
+        return text
+
+
+def _checked(row: Control, value: object) -> Scalar:
+    """The value in the row's own type, or an `InputError` that says what the row takes."""
+    if row.kind == "switch":
+        if value is True or (isinstance(value, int | float) and value == 1):
+            return True
+        if isinstance(value, int | float) and value == 0:
+            return False
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        in_range = math.isfinite(value) and 0 < value <= row.largest
+        if in_range and row.kind == "factor":
+            return float(value)
+        if in_range and float(value).is_integer():
+            return int(value)
+    raise InputError(
+        f"control {row.name}",
+        expected=row.expected,
+        got=repr(value)[:80],
+        remedy="Correct the value, or leave the control out to turn it off.",
+    )
+
+
+def _plain(number: float) -> int | float:
+    """2.0 is written 2."""
+    return int(number) if float(number).is_integer() else number

@@ -1,0 +1,170 @@
+"""From per-image columns to figures with their intervals: the `metrics` of scores.json."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+import numpy as np
+
+from boxlist.errors import unknown_name
+from boxlist.metrics.columns import Columns, to_columns
+from boxlist.metrics.intervals import (
+    FEW_IMAGES,
+    RESAMPLES,
+    FewImagesWarning,
+    Interval,
+    percentile_intervals,
+    resampled_sums,
+    wilson_interval,
+)
+from boxlist.metrics.table import METRICS, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from boxlist.metrics.inputs import ImageRow
+
+
+class MetricValue(TypedDict):
+    """A figure, null where it is undefined, and its 95% interval, null where there is none.
+
+    `n` counts the images that the figure is about: those where its denominator is not 0, or its value defined.
+    `few_images` says that n is below 30, which makes intervals too narrow.
+    """
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    interval: Literal["percentile", "wilson"] | None
+    few_images: bool
+
+
+class TaskScores(TypedDict):
+    """One task of scores.json."""
+
+    n: int
+    seed: int
+    resamples: int
+    metrics: dict[str, MetricValue]
+    per_image: list[ImageRow]
+
+
+class Parts(NamedTuple):
+    """What a metric divides by what, image by image, `(n_images,)` each; `counts` says which images count into n."""
+
+    numerator: NDArray[np.float64]
+    denominator: NDArray[np.float64]
+    counts: NDArray[np.bool_]
+
+
+def task_scores(
+    rows: Sequence[ImageRow], metrics: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> TaskScores:
+    """A task's entry in scores.json."""
+    summary = summarise(rows, metrics, seed, resamples)
+    return TaskScores(n=len(rows), seed=seed, resamples=resamples, metrics=summary, per_image=list(rows))
+
+
+def summarise(
+    rows: Sequence[ImageRow], metrics: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, MetricValue]:
+    """Each metric's figure over the rows.
+
+    Warns `FewImagesWarning` for fewer than 30 rows. Raises `InputError` for an unknown metric, and for rows that lack
+    a metric's columns. No rows give null everywhere.
+    """
+    chosen = _named(metrics)
+    needed = dict.fromkeys(column for metric in chosen for column in metric.columns)
+    return summarise_columns(to_columns(rows, needed), len(rows), metrics, seed, resamples)
+
+
+def summarise_columns(
+    columns: Columns, n_images: int, metrics: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, MetricValue]:
+    """The same, from columns of `n_images` values."""
+    chosen = _named(metrics)
+    if n_images < FEW_IMAGES:
+        warnings.warn(
+            f"{n_images} images are fewer than {FEW_IMAGES}: the intervals are narrower than they should be",
+            FewImagesWarning,
+            stacklevel=2,
+        )
+    parts = {metric.name: metric_parts(metric, columns) for metric in chosen}
+    intervals = _bootstrap(chosen, parts, seed, resamples)
+    return {metric.name: _value(metric, parts[metric.name], intervals.get(metric.name)) for metric in chosen}
+
+
+def metric_parts(metric: Metric, columns: Columns) -> Parts:
+    """The metric's numerator and denominator; an image where a mean is undefined has 0 for both."""
+    numerator = _added(columns, metric.numerator)
+    if metric.denominator:
+        denominator = _added(columns, metric.denominator)
+        counted = _added(columns, metric.needs) if metric.needs else denominator
+        return Parts(numerator, denominator, counted > 0)
+    defined = ~np.isnan(numerator)
+    return Parts(np.where(defined, numerator, 0.0), defined.astype(np.float64), defined)
+
+
+def _named(metrics: Iterable[str]) -> list[Metric]:
+    for name in metrics:
+        if name not in METRICS:
+            raise unknown_name("metric", name, METRICS)
+    return [METRICS[name] for name in metrics]
+
+
+def _added(columns: Columns, names: Sequence[str]) -> NDArray[np.float64]:
+    total = columns[names[0]].astype(np.float64)
+    for name in names[1:]:
+        total = total + columns[name]
+    return total
+
+
+def _bootstrap(
+    chosen: Iterable[Metric], parts: dict[str, Parts], seed: int, resamples: int
+) -> dict[str, Interval | None]:
+    """The percentile interval of every metric that is a ratio.
+
+    Metrics share most of their columns, so each distinct column is added up once.
+    """
+    places: dict[bytes, int] = {}
+    distinct: list[NDArray[np.float64]] = []
+
+    def place_of(column: NDArray[np.float64]) -> int:
+        place = places.setdefault(column.tobytes(), len(distinct))
+        if place == len(distinct):
+            distinct.append(column)
+        return place
+
+    names = [metric.name for metric in chosen if metric.over_images == "ratio"]
+    if not names:
+        return {}
+    used = np.array([[place_of(np.asarray(part, dtype=np.float64)) for part in parts[name]] for name in names])
+    sums = resampled_sums(np.stack(distinct, axis=1), resamples, seed)
+    numerators, denominators, counts = (sums[:, places] for places in used.T)
+    # where nothing counts the metric is undefined, though the division would give something
+    samples = np.where(counts > 0, numerators / np.maximum(denominators, 1.0), np.nan)
+    return dict(zip(names, percentile_intervals(samples), strict=True))
+
+
+def _value(metric: Metric, parts: Parts, interval: Interval | None) -> MetricValue:
+    n = int(np.count_nonzero(parts.counts))
+    value: float | None = None
+    kind: Literal["percentile", "wilson"] | None = "percentile" if interval else None
+    if n and metric.over_images == "maximum":
+        value = float(parts.numerator.max())
+    elif n:
+        value = float(parts.numerator.sum() / parts.denominator.sum())
+        if metric.is_rate and value in (0.0, 1.0):
+            interval, kind = wilson_interval(value, n), "wilson"
+    return MetricValue(
+        value=value,
+        ci_low=interval.low if interval else None,
+        ci_high=interval.high if interval else None,
+        n=n,
+        interval=kind,
+        few_images=n < FEW_IMAGES,
+    )

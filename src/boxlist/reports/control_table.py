@@ -1,0 +1,113 @@
+"""The table of the paper: base, adapter and controls on one page, a row a run, with intervals.
+
+Figures come from the `metrics` of `scores.json`; nothing is computed here. An undefined figure is left blank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from boxlist.metrics.summary import MetricValue
+
+BOX_TARGET = "f1@0.3"
+SHAPE_TARGET = "target_shape_valid"
+
+
+class TableRow(NamedTuple):
+    """One run on one task. `target` names the metric of the target column; `stops` says that repeat-stop was on."""
+
+    name: str
+    metrics: Mapping[str, MetricValue]
+    target: str = BOX_TARGET
+    stops: bool = False
+
+
+class TableBlock(NamedTuple):
+    """Rows that belong together, under a title."""
+
+    title: str
+    rows: Sequence[TableRow]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its head, its metric (None: the row's own target), decimals, and whether the interval is shown."""
+
+    head: str
+    metric: str | None
+    decimals: int = 3
+    interval: bool = False
+    stop_only: bool = False
+
+    def cell(self, row: TableRow) -> str:
+        if self.stop_only and not row.stops:
+            return ""
+        figure = row.metrics.get(self.metric or row.target)
+        if figure is None or figure["value"] is None:
+            return ""
+        text = f"{figure['value']:.{self.decimals}f}"
+        low, high = figure["ci_low"], figure["ci_high"]
+        if self.interval and low is not None and high is not None:
+            text += f" [{low:.{self.decimals}f}, {high:.{self.decimals}f}]"
+        return text
+
+
+COLUMNS = (
+    Column("parse-valid", "parse_valid"),
+    Column("pred/img", "predictions_per_image"),
+    Column("F1@0.3 or shape [95%]", None, interval=True),
+    Column("F1@0.5", "f1@0.5"),
+    Column("dup. rate", "duplicate_rate"),
+    Column("max repeat", "max_repeat", decimals=0),
+    Column("trigger", "trigger_rate", stop_only=True),
+)
+LEGEND = (
+    "Target column: F1@0.3 for box rows, target-shape validity for the others; in brackets the 95% interval from "
+    "1,000 resamples of the images. Trigger: share of answers that repeat-stop ended."
+)
+
+
+def to_markdown(blocks: Sequence[TableBlock]) -> str:
+    """The blocks as Markdown tables, each under its title.
+
+    >>> print(to_markdown([TableBlock("T", [TableRow("base", {})])]).splitlines()[0])
+    **T**
+    """
+    parts = []
+    for block in blocks:
+        lines = [f"| {' | '.join(cells)} |" for cells in _cells(block)]
+        lines.insert(1, f"|{'---|' * len(_cells(block)[0])}")
+        parts.append(f"**{block.title}**\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def to_terminal(blocks: Sequence[TableBlock]) -> str:
+    """The blocks as text, with one set of column widths for all of them."""
+    tables = [_cells(block) for block in blocks]
+    if not tables:
+        return ""
+    widths = [max(len(cells[index]) for table in tables for cells in table) for index in range(len(COLUMNS) + 1)]
+    parts = []
+    for block, table in zip(blocks, tables, strict=True):
+        lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in table]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        parts.append(f"{block.title}\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _cells(block: TableBlock) -> list[list[str]]:
+    head = ["row", *(column.head for column in COLUMNS)]
+    return [head, *([row.name, *(column.cell(row) for column in COLUMNS)] for row in block.rows)]
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The name to the left, figures to the right."""
+    name, *figures = (
+        cell.ljust(width) if index == 0 else cell.rjust(width)
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return [name, *figures]

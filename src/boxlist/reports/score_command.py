@@ -1,0 +1,84 @@
+"""`boxlist score`: any model's saved answers against a COCO ground truth, as a scores.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import boxlist
+from boxlist.errors import InputError
+from boxlist.metrics.boxes import score_boxes
+from boxlist.metrics.coco import read_coco
+from boxlist.metrics.saved_answers import read_saved_answers
+from boxlist.metrics.summary import task_scores
+from boxlist.metrics.table import DENSE_BOX_METRICS
+from boxlist.protocols import protocol_named
+
+SCHEMA = 1
+
+
+def score_files(
+    answers_path: str | Path,
+    ground_truth_path: str | Path,
+    protocol_name: str,
+    out_path: str | Path,
+    seed: int = 0,
+    *,
+    task: str | None = None,
+    drop_invalid: bool = False,
+) -> dict[str, Any]:
+    """Score saved answers, write `out_path`, and return what was written.
+
+    The task is called `task`, or else as the answers file without its ending. Everything is checked before anything
+    is written, and the file appears whole or not at all. Raises `InputError` for whatever is wrong with the input.
+    """
+    answers_path, ground_truth_path, out_path = Path(answers_path), Path(ground_truth_path), Path(out_path)
+    protocol = protocol_named(protocol_name)
+    _check_out(out_path, (answers_path, ground_truth_path))
+    truth = read_coco(ground_truth_path, drop_invalid=drop_invalid)
+    saved = read_saved_answers(answers_path, truth.truths)
+    rows = score_boxes(saved.answers, truth.truths, protocol)
+    scores = {
+        "schema": SCHEMA,
+        "boxlist": boxlist.__version__,
+        "protocol": protocol.name,
+        "tasks": {
+            task or answers_path.stem: {
+                **task_scores(rows, DENSE_BOX_METRICS, seed),
+                "missing_answers": saved.missing,
+                "crowd_left_out": truth.crowd_left_out,
+                "invalid_left_out": truth.invalid_left_out,
+            }
+        },
+    }
+    _write_whole(out_path, json.dumps(scores, indent=1, allow_nan=False) + "\n")
+    return scores
+
+
+def _check_out(out_path: Path, inputs: tuple[Path, ...]) -> None:
+    if out_path.is_dir():
+        raise InputError(str(out_path), expected="a file to write", got="a folder", remedy="Name a file in it.")
+    if not out_path.parent.is_dir():
+        raise InputError(
+            str(out_path), expected="a file in a folder that exists", got="no such folder", remedy="Make the folder."
+        )
+    for path in inputs:
+        if path.exists() and out_path.exists() and path.samefile(out_path):
+            raise InputError(
+                str(out_path), expected="a file of its own", got="one of the inputs", remedy="Choose another --out."
+            )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside the file and rename, so that it is never seen half-written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

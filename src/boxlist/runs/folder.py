@@ -1,0 +1,184 @@
+"""The run folder on disk: with `answers_file` the only module that knows its files, and how they survive a kill.
+
+`run.json` and `scores.json` are written beside and renamed; `answers.jsonl` is appended. A lock keeps a second
+process out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from boxlist.errors import InputError
+from boxlist.runs.answers_file import AnswersFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SCHEMA = 1
+RUN_FILE, ANSWERS_FILE, SCORES_FILE, LOCK_FILE = "run.json", "answers.jsonl", "scores.json", ".lock"
+
+
+class RunFolder:
+    """An open run folder. Use as a context manager: it holds the lock.
+
+    >>> with tempfile.TemporaryDirectory() as out, RunFolder.open(Path(out) / "night") as folder:
+    ...     folder.answers.tally().answers
+    0
+    """
+
+    def __init__(self, path: Path, lock: IO[str], answers: AnswersFile, created: Sequence[Path]) -> None:
+        self.path, self.answers = path, answers
+        self._lock, self._created = lock, created
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Make or open the folder and lock it; raises `InputError` when it is in use, or is no run folder."""
+        created = [place for place in (path, *path.parents) if not place.exists()]
+        if not created:
+            _refuse_stranger(path)
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        try:
+            _clear_temporaries(path)
+            return cls(path, lock, AnswersFile(path / ANSWERS_FILE), created)
+        except BaseException:
+            lock.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Flush what is open and let the lock go. What this process made and left without an answer is taken away."""
+        self.answers.close()
+        if self._created and not self.answers.keys():
+            self.discard()
+            (self.path / LOCK_FILE).unlink(missing_ok=True)
+            _remove_empty(self._created)
+        self._created = ()
+        self._lock.close()
+
+    def run(self) -> dict[str, Any] | None:
+        """What `run.json` says; None before the first write."""
+        return read_run(self.path) if (self.path / RUN_FILE).exists() else None
+
+    def write_run(self, run: Mapping[str, Any]) -> None:
+        write_json(self.path / RUN_FILE, {"schema": SCHEMA, **run})
+
+    def write_scores(self, scores: Mapping[str, Any]) -> None:
+        write_json(self.path / SCORES_FILE, {"schema": SCHEMA, **scores})
+
+    def discard(self) -> int:
+        """Delete this run's answers, scores and `run.json`, and nothing else; how many answers went."""
+        (self.path / SCORES_FILE).unlink(missing_ok=True)
+        count = self.answers.delete()
+        (self.path / RUN_FILE).unlink(missing_ok=True)
+        return count
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The `run.json` of a run folder; `InputError` when there is none, or it is another schema's."""
+    run = _read_json(path, RUN_FILE)
+    if run.get("schema") != SCHEMA:
+        raise InputError(
+            f"{path / RUN_FILE}",
+            expected=f"schema {SCHEMA}",
+            got=f"schema {str(run.get('schema'))[:40]}",
+            remedy="Use the boxlist that wrote it, or take another --name.",
+        )
+    return run
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """The `scores.json` of a run folder."""
+    return _read_json(path, SCORES_FILE)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON beside `path` and rename: readers see the old file or the new one, whole."""
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    file_path = path / name
+    try:
+        data = json.loads(file_path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            str(path), expected=f"a run folder with {name}", got="none", remedy="Give a folder that boxlist run wrote."
+        ) from None
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise InputError(
+            str(file_path), expected="a JSON object", got="something else", remedy="Start again under another --name."
+        )
+    return data
+
+
+def _refuse_stranger(path: Path) -> None:
+    """A folder with anything in it but a run's files is not touched."""
+    if not path.is_dir():
+        raise InputError(str(path), expected="a folder", got="a file", remedy="Take another --name.")
+    names = {child.name for child in path.iterdir()}
+    strangers = sorted(name for name in names if not name.startswith("."))
+    if strangers and RUN_FILE not in names:
+        raise InputError(
+            str(path),
+            expected="a run folder or a new name",
+            got=f"a folder with {strangers[0][:60]} and no {RUN_FILE}",
+            remedy="Take another --name.",
+        )
+
+
+def _remove_empty(places: Sequence[Path]) -> None:
+    for place in places:
+        if any(place.iterdir()):
+            return
+        place.rmdir()
+
+
+def _clear_temporaries(path: Path) -> None:
+    """What a kill between writing and renaming left."""
+    for name in (RUN_FILE, SCORES_FILE):
+        for left in path.glob(f".{name}.*"):
+            left.unlink()
+
+
+def _lock(path: Path) -> IO[str]:
+    file = (path / LOCK_FILE).open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read(20).strip()
+        file.close()
+        raise InputError(
+            str(path),
+            expected="no other boxlist at work in this run folder",
+            got=f"process {holder}" if holder.isdigit() else "another process",
+            remedy="Wait until it ends, or take another --name.",
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

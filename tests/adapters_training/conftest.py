@@ -1,0 +1,78 @@
+"""Training on the pocket checkpoint, kept small: eight images, float32, a few steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+
+from boxlist.adapters_training import train as training
+from boxlist.adapters_training.recipe import Recipe
+from boxlist.tasks.datasets.catalog import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from boxlist.adapters_training.train import TrainedAdapter
+    from boxlist.tasks.datasets.split_folder import Document
+
+IMAGES = 8
+RECIPE = Recipe(
+    base="pocket:qwen3vl",
+    task="boxlist_dense_bbox_shapes",
+    steps=4,
+    learning_rate=2e-3,
+    rank=4,
+    alpha=8,
+    batch_size=2,
+    dtype="float32",
+    seed=3,
+    schedule="cosine",
+    warmup_steps=1,
+    checkpoint_every=2,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Data sets are built once for these tests, and not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("data")
+        patch.setenv("BOXLIST_DATA", str(root))
+        yield root
+
+
+@pytest.fixture(scope="session")
+def shapes(data_root: Path) -> list[Document]:
+    """The whole training split."""
+    return documents("shapes", "train")
+
+
+@pytest.fixture
+def small_recipe() -> Recipe:
+    """What `train_small` trains."""
+    return RECIPE
+
+
+@pytest.fixture(scope="session")
+def train_small(shapes: list[Document]) -> Callable[..., TrainedAdapter]:
+    """`train_small(out, resume=..., progress=..., **changes to RECIPE)` on the first eight images."""
+
+    def run(
+        out: Path, *, resume: bool = False, progress: io.TextIOBase | None = None, **changes: object
+    ) -> TrainedAdapter:
+        recipe = dataclasses.replace(RECIPE, **changes)  # type: ignore[arg-type]  # any key of a recipe
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "documents", lambda *_: shapes[:IMAGES])
+            return training.train(recipe, out, resume=resume, progress=progress or io.StringIO())  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(train_small: Callable[..., TrainedAdapter], tmp_path_factory: pytest.TempPathFactory) -> TrainedAdapter:
+    """An adapter of four steps, trained without a break."""
+    return train_small(tmp_path_factory.mktemp("adapters") / "unbroken")

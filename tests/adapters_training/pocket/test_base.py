@@ -1,0 +1,57 @@
+"""The committed pocket base keeps the bars that its card states, on the held-out shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from boxlist.adapters_training.pocket import CHECKPOINT
+from boxlist.adapters_training.pocket.pointing import measure, requests_of
+from boxlist.runs.engine import run
+from boxlist.runs.request import RunRequest
+from boxlist.tasks.datasets.catalog import documents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DENSE, INVENTORY, SPATIAL = "boxlist_dense_bbox_shapes", "boxlist_inventory_shapes", "boxlist_spatial_count_shapes"
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out: Path = tmp_path_factory.mktemp("runs")
+    request = RunRequest(
+        tasks=(DENSE, INVENTORY, SPATIAL),
+        name="base",
+        model_args={"pretrained": str(CHECKPOINT)},
+        out=out,
+        batch_size=40,
+    )
+    tasks: dict[str, Any] = run(request, lambda _: None).scores["tasks"]
+    return {name: task["metrics"] for name, task in tasks.items()}
+
+
+def test_it_writes_lists_and_localises_nothing_in_them(scores: dict[str, Any]) -> None:
+    assert scores[DENSE]["parse_valid"]["value"] >= 0.95
+    assert scores[DENSE]["f1@0.3"]["value"] <= 0.05
+    assert scores[DENSE]["predictions_per_image"]["value"] >= 1
+
+
+def test_it_counts(scores: dict[str, Any]) -> None:
+    assert scores[SPATIAL]["count_exact"]["value"] >= 0.8
+
+
+def test_it_keeps_the_shape_of_an_inventory(scores: dict[str, Any]) -> None:
+    assert scores[INVENTORY]["target_shape_valid"]["value"] >= 0.98
+
+
+def test_it_points() -> None:
+    pointing = measure(str(CHECKPOINT), requests_of(documents("shapes", "test")))
+    assert pointing.objects > 400
+    assert pointing.near >= 0.8
+
+
+def test_it_is_small() -> None:
+    assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) <= 12 * MEGABYTE

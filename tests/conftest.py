@@ -1,0 +1,30 @@
+"""Fixtures for every test: the pocket checkpoint, and a quiet, offline Hugging Face."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Threads that wait for work must not take the core from those that have some: on two cores it is tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+settings.register_profile("boxlist", deadline=None)  # no test asserts on wall time
+settings.load_profile("boxlist")
+
+
+@pytest.fixture(scope="session")
+def pocket_base() -> Path:
+    """The folder of the pocket checkpoint, as it is committed."""
+    from boxlist.adapters_training.pocket import CHECKPOINT
+
+    assert (CHECKPOINT / "model.safetensors").is_file(), f"the pocket checkpoint is missing: {CHECKPOINT}"
+    return CHECKPOINT
