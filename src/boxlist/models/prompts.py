@@ -60,11 +60,12 @@ def open_rgb(image: object, where: str) -> Image.Image:
     """An image, or the path of one, decoded and in RGB. Raises `InputError` naming the file when it cannot be read."""
     path = image if isinstance(image, str | Path) else getattr(image, "filename", "")
     try:
-        if isinstance(image, Image.Image):
-            return image.convert("RGB")
-        if isinstance(image, str | Path):
-            with whole_pictures_only(), Image.open(image) as opened:
-                return opened.convert("RGB")
+        with whole_pictures_only():
+            if isinstance(image, Image.Image):
+                return image.convert("RGB")
+            if isinstance(image, str | Path):
+                with Image.open(image) as opened:
+                    return opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{where}: {path}" if path else where,
