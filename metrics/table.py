@@ -7,6 +7,7 @@ bootstrap of the images serves all of them; `max_repeat` alone is a maximum, and
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,6 +173,13 @@ _ROWS = (
 )
 
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
+
+
+def definitions_sha256() -> str:
+    """What every metric means, as one hash: figures of two versions compare only if it is the same."""
+    rows = sorted(repr((row.name, row.numerator, row.denominator, row.needs, row.definition)) for row in _ROWS)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
 
 DENSE_BOX_METRICS = (
     *("f1@0.3", "f1@0.5", "f1@0.3_strict", "f1@0.5_strict", "precision@0.3", "precision@0.5"),

@@ -19,6 +19,7 @@ FOLDERS = ("adapters_training", "controls", "metrics", "tasks")
 # a module may import from the lines above its own, and from its own package
 LAYERS = (
     {"errors"},
+    {"whole_files"},
     {"records"},
     {"protocols"},
     {"found"},
@@ -29,8 +30,10 @@ LAYERS = (
     {"tasks", "controls"},
     {"models"},
     {"adapters_training"},
-    {"runs", "reports"},
+    {"runs"},
+    {"reports"},
     {"demo"},
+    {"commands"},
     {"cli"},
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

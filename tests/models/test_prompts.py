@@ -71,9 +71,7 @@ def noise(path: Path) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "opened"), [("missing", False), ("text", False), ("empty", False), ("cut", False), ("cut", True)]
 )
-def test_unreadable_images_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, opened: bool
-) -> None:
+def test_unreadable_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, opened: bool) -> None:
     monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)  # as importing lmms-eval leaves it
     path = tmp_path / "image.png"
     content = noise(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import textwrap
@@ -12,7 +11,7 @@ import pytest
 
 from boxlist.errors import InputError
 from boxlist.runs.answers_file import StoredAnswer
-from boxlist.runs.folder import RunFolder, read_run, read_scores, write_json
+from boxlist.runs.folder import RunFolder, read_run, read_scores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,15 +105,6 @@ def test_what_a_kill_left_between_writing_and_renaming_is_cleared(tmp_path: Path
     (tmp_path / "night" / ".scores.json.x8d3").write_text('{"half')
     with RunFolder.open(tmp_path / "night"):
         assert names(tmp_path / "night") == [".lock", "answers.jsonl", "run.json"]
-
-
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "scores.json"
-    write_json(path, {"f1": 0.5})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, {"f1": float("nan")})
-    assert json.loads(path.read_text()) == {"f1": 0.5}
-    assert names(tmp_path) == ["scores.json"]
 
 
 def test_reading_names_what_is_wrong(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,10 @@ from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.coco import read_coco
 from boxlist.metrics.saved_answers import read_saved_answers
 from boxlist.metrics.summary import task_scores
-from boxlist.metrics.table import DENSE_BOX_METRICS
+from boxlist.metrics.table import DENSE_BOX_METRICS, definitions_sha256
 from boxlist.protocols import protocol_named
+from boxlist.tasks.datasets.fingerprints import file_sha256
+from boxlist.whole_files import write_json
 
 SCHEMA = 1
 
@@ -43,17 +43,19 @@ def score_files(
     scores = {
         "schema": SCHEMA,
         "boxlist": boxlist.__version__,
+        "definitions_sha256": definitions_sha256(),
         "protocol": protocol.name,
         "tasks": {
             task or answers_path.stem: {
                 **task_scores(rows, DENSE_BOX_METRICS, seed),
+                "ground_truth_sha256": file_sha256(ground_truth_path),
                 "missing_answers": saved.missing,
                 "crowd_left_out": truth.crowd_left_out,
                 "invalid_left_out": truth.invalid_left_out,
             }
         },
     }
-    _write_whole(out_path, json.dumps(scores, indent=1, allow_nan=False) + "\n")
+    write_json(out_path, scores)
     return scores
 
 
@@ -69,16 +71,3 @@ def _check_out(out_path: Path, inputs: tuple[Path, ...]) -> None:
             raise InputError(
                 str(out_path), expected="a file of its own", got="one of the inputs", remedy="Choose another --out."
             )
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside the file and rename, so that it is never seen half-written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from boxlist.errors import InputError
 from boxlist.runs.answers_file import AnswersFile
+from boxlist.whole_files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 SCHEMA = 1
 RUN_FILE, ANSWERS_FILE, SCORES_FILE, LOCK_FILE = "run.json", "answers.jsonl", "scores.json", ".lock"
@@ -26,7 +26,8 @@ RUN_FILE, ANSWERS_FILE, SCORES_FILE, LOCK_FILE = "run.json", "answers.jsonl", "s
 class RunFolder:
     """An open run folder. Use as a context manager: it holds the lock.
 
-    >>> with tempfile.TemporaryDirectory() as out, RunFolder.open(Path(out) / "night") as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as out, RunFolder.open(Path(out) / "night") as folder:
     ...     folder.answers.tally().answers
     0
     """
@@ -97,25 +98,9 @@ def read_run(path: Path) -> dict[str, Any]:
     return run
 
 
-def read_scores(path: Path) -> dict[str, Any]:
-    """The `scores.json` of a run folder."""
-    return _read_json(path, SCORES_FILE)
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write JSON beside `path` and rename: readers see the old file or the new one, whole."""
-    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def read_scores(path: Path, name: str = SCORES_FILE) -> dict[str, Any]:
+    """The scores of a run folder, or those that `boxlist score` wrote to the file `name` in a folder."""
+    return _read_json(path, name)
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SPLIT = "test"
 # The sources that decide what is generated. Scores are worked out anew each time, so metrics are not among them.
 CODE = ("*.py", "controls/**/*.py", "models/**/*.py", "tasks/harness.py", "tasks/probes.py", "tasks/sealed.py")
-_NOT_CODE = frozenset({"__init__.py", "cli.py", "demo.py", "errors.py"})
+_NOT_CODE = frozenset({"__init__.py", "cli.py", "demo.py", "errors.py", "whole_files.py"})
 PACKAGES = ("boxlist", "lmms-eval", "numpy", "peft", "pillow", "torch", "torchvision", "transformers")
 # Model arguments that change how fast an answer comes, not which one; and those with a row of their own.
 _SPEED_ONLY = frozenset({"batch_size", "device"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boxlist.metrics.inputs import GivenAnswer
 from boxlist.metrics.intervals import FewImagesWarning
 from boxlist.metrics.summary import task_scores
+from boxlist.metrics.table import definitions_sha256
 from boxlist.tasks.probes import score_rows
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def score_answers(folder: RunFolder, plans: Mapping[str, TaskPlan], protocol: Pr
         for name, plan in plans.items():
             rows = score_rows(plan.probe, list(_given(folder, plan)), plan.documents, protocol)
             tasks[name] = task_scores(rows, plan.probe.metrics, seed)
-    return {"seed": seed, "tasks": tasks}
+    return {"definitions_sha256": definitions_sha256(), "seed": seed, "tasks": tasks}
 
 
 def _given(folder: RunFolder, plan: TaskPlan) -> Iterator[GivenAnswer]:

@@ -1,0 +1,34 @@
+"""`boxlist train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boxlist.commands.command import Command, add_json, print_json, quiet
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe's YAML file, or the name of one that comes along")
+    parser.add_argument("--out", type=Path, help="the adapter's folder (default: runs/adapters/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training, or keep a finished")
+    add_json(parser)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    quiet(arguments)
+    from boxlist.adapters_training.train import train
+
+    trained = train(arguments.recipe, arguments.out, resume=arguments.resume)
+    last = trained.losses[-1] if trained.losses else None
+    if arguments.json:
+        print_json({"adapter": str(trained.folder), "steps": len(trained.losses), "loss": last})
+    else:
+        print(f"{trained.folder}: {len(trained.losses)} steps" + ("" if last is None else f", loss {last:.3f}"))
+    return 0
+
+
+COMMAND = Command("train", "train a LoRA adapter from a recipe", _add_arguments, _train)
