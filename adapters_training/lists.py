@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from boxlist.errors import unknown_name
-from boxlist.records import Record
 from boxlist.tasks.probes import render_prompt
-from boxlist.tasks.truths import in_reading_order, inventory_text, spatial_count_text
+from boxlist.tasks.truths import box_list_text, in_reading_order, inventory_text, spatial_count_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,15 +67,9 @@ def ordered_objects(document: Document, teaching: Teaching) -> list[DocumentObje
 
 
 def box_list_answer(document: Document, teaching: Teaching) -> str:
-    """Every object as a record of the protocol, rounded as the protocol writes numbers; `[]` where there is none."""
-    objects = ordered_objects(document, teaching)
-    size_wh_px = (document["width"], document["height"])
+    """Every object as a record of the protocol, in the order that is taught."""
     frame = teaching.frame_of(document) if teaching.frame_of is not None else None
-    boxes = [item["box_xyxy_px"] for item in objects]
-    numbers = teaching.protocol.round(teaching.protocol.from_xyxy_px(boxes, size_wh_px, frame))
-    return teaching.protocol.write(
-        Record(item["label"], tuple(row)) for item, row in zip(objects, numbers.tolist(), strict=True)
-    )
+    return box_list_text(document, teaching.protocol, frame, ordered_objects(document, teaching))
 
 
 ANSWERS: dict[str, Callable[[Document, Teaching], str]] = {

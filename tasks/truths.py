@@ -13,6 +13,8 @@ from boxlist.records import Record
 from boxlist.tasks.reading_order import reading_order
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from boxlist.protocols import Protocol
     from boxlist.tasks.datasets.split_folder import Document, DocumentObject, SpatialAnswer
 
@@ -42,13 +44,21 @@ def spatial_count_truth(document: Document) -> SpatialAnswer:
     return document["answer"]
 
 
-def box_list_text(document: Document, protocol: Protocol, frame_wh_px: tuple[int, int] | None = None) -> str:
-    """The document's boxes in reading order, as `protocol` writes them; some need the resized image's size."""
-    objects = in_reading_order(document)
+def box_list_text(
+    document: Document,
+    protocol: Protocol,
+    frame_wh_px: tuple[int, int] | None = None,
+    objects: Sequence[DocumentObject] | None = None,
+) -> str:
+    """The document's boxes as `protocol` writes and rounds them, in reading order unless `objects` gives another.
+
+    `[]` where there is none. Some protocols need the resized image's size.
+    """
+    chosen = in_reading_order(document) if objects is None else objects
+    boxes = np.array([item["box_xyxy_px"] for item in chosen], dtype=np.float64).reshape(-1, 4)
     size = (document["width"], document["height"])
-    boxes = np.array([item["box_xyxy_px"] for item in objects], dtype=np.float64).reshape(-1, 4)
     numbers = protocol.round(protocol.from_xyxy_px(boxes, size, frame_wh_px)).tolist()
-    return protocol.write(Record(item["label"], tuple(row)) for item, row in zip(objects, numbers, strict=True))
+    return protocol.write(Record(item["label"], tuple(row)) for item, row in zip(chosen, numbers, strict=True))
 
 
 def inventory_text(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""Fixtures for every test: the pocket checkpoint, and a quiet, offline Hugging Face."""
+"""Fixtures for every test: the pocket checkpoint, a place for data sets, and a quiet, offline Hugging Face."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Threads that wait for work must not take the core from those that have some: on two cores it is tenfold.
@@ -28,3 +29,12 @@ def pocket_base() -> Path:
 
     assert (CHECKPOINT / "model.safetensors").is_file(), f"the pocket checkpoint is missing: {CHECKPOINT}"
     return CHECKPOINT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Data sets are built once for all tests, and not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("boxlist-data")
+        patch.setenv("BOXLIST_DATA", str(root))
+        yield root

@@ -13,7 +13,7 @@ from boxlist.adapters_training.recipe import Recipe
 from boxlist.tasks.datasets.catalog import documents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from boxlist.adapters_training.train import TrainedAdapter
@@ -34,15 +34,6 @@ RECIPE = Recipe(
     warmup_steps=1,
     checkpoint_every=2,
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Data sets are built once for these tests, and not in the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("data")
-        patch.setenv("BOXLIST_DATA", str(root))
-        yield root
 
 
 @pytest.fixture(scope="session")

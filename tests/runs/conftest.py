@@ -12,20 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 DENSE, INVENTORY = "boxlist_dense_bbox_shapes", "boxlist_inventory_shapes"
 BOXLIST = str(Path(sys.executable).with_name("boxlist"))
 TOKENS = "48"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Data sets are built once for these tests, and not in the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("data")
-        patch.setenv("BOXLIST_DATA", str(root))
-        yield root
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from lmms_eval.api.model import lmms
-from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no stubs
+from tqdm import tqdm
 from transformers import StoppingCriteriaList
 
 from boxlist.controls.answer_watch import AnswerWatch
