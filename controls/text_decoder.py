@@ -13,11 +13,15 @@ _REPLACEMENT = "\ufffd"  # how a character shows of which some bytes are still t
 
 
 class Vocabulary(NamedTuple):
-    """What decoding piece by piece must know of a tokenizer; made once, shared by all rows."""
+    """What decoding piece by piece must know of a tokenizer; made once, shared by all rows.
+
+    `whole_pieces` remembers tokens that read the same wherever they stand, None where a tokenizer has no such tokens.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     special_ids: frozenset[int]
     byte_ids: frozenset[int]
+    whole_pieces: dict[int, str] | None = None
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
@@ -28,7 +32,21 @@ class Vocabulary(NamedTuple):
             tokenizer,
             frozenset(i for i, token in tokenizer.added_tokens_decoder.items() if token.special),
             frozenset(i for i, name, byte in zip(ids, names, bytes_as_tokens, strict=True) if name == byte),
+            {} if _is_byte_level(tokenizer) else None,
         )
+
+    def whole_piece(self, token_id: int) -> str:
+        """A token's text, if it is whole characters in any surroundings; else "".
+
+        So it is for most tokens of byte-level tokenizers, which put bytes one after the other and nothing else.
+        """
+        if self.whole_pieces is None:
+            return ""
+        piece = self.whole_pieces.get(token_id)
+        if piece is None:
+            text = self.text([token_id])
+            piece = self.whole_pieces[token_id] = "" if _REPLACEMENT in text else text
+        return piece
 
     def text(self, token_ids: Sequence[int]) -> str:
         """The tokenizer's text of tokens: special ones skipped, spaces as they are.
@@ -57,6 +75,8 @@ class TextDecoder:
         """The text that this token completes; often "" for part of a character."""
         if token_id in self._vocabulary.special_ids:
             return ""
+        if not self._pending and (piece := self._vocabulary.whole_piece(token_id)):
+            return piece
         self._pending.append(token_id)
         if token_id in self._vocabulary.byte_ids:
             return ""
@@ -72,3 +92,10 @@ class TextDecoder:
         """What is left when no more tokens come."""
         text = self._vocabulary.text(self._context + self._pending)
         return text[len(self._context_text) :]
+
+
+def _is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
+    from tokenizers.decoders import ByteLevel
+
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and isinstance(backend.decoder, ByteLevel)

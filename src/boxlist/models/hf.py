@@ -16,8 +16,10 @@ from boxlist.errors import InputError, unknown_name
 from boxlist.models.answers import ModelAnswer
 from boxlist.models.batches import batch_seed, plan_batches, read_requests
 from boxlist.models.generation import without_hidden_defaults
+from boxlist.models.growing_cache import growing_cache
 from boxlist.models.loading import load_processor_and_model
 from boxlist.models.prompts import Prompt, build_prompt
+from boxlist.models.shrinking_loop import shrinking_loop
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 from boxlist.tasks.sealed import seal
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from boxlist.controls.hf_generation import RowAnswer
     from boxlist.models.batches import Question
+    from boxlist.models.generation import GenerationOptions
 
 _ARGUMENTS = (
     "pretrained",
@@ -205,10 +208,16 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         with torch.inference_mode(), torch.random.fork_rng(devices, enabled=options.do_sample):
             if options.do_sample:
                 torch.manual_seed(seed)
-            output = self.model.generate(**inputs, **options.to_hf(), **live)
+            output = self.model.generate(**inputs, **options.to_hf(), **live, **self._loop(options))
         if live:
             return stopping.answers()
         return finished_rows(output[:, prompt_length:], self._vocabulary, self._eos_token_ids)
+
+    def _loop(self, options: GenerationOptions) -> dict[str, Any]:
+        """Our own loop and cache; beams change rows at every step, which only transformers' own can do."""
+        if options.num_beams > 1:
+            return {}
+        return {"custom_generate": shrinking_loop, "past_key_values": growing_cache(self.model.config)}
 
     def _watch(self, question: Question) -> AnswerWatch:
         options = question.options
