@@ -1,34 +1,37 @@
-"""One answer while it is written: stop strings and repeat-stop over text pieces. No engine here."""
+"""One answer while it is written: stop strings and the list's rules over text pieces. No engine here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from boxlist.controls.repeat_stop import RepeatStop
+from boxlist.controls.list_watch import ListWatch
+from boxlist.controls.table import Controls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boxlist.protocols import Protocol
 
-Ending = Literal["until", "repeat_stop"]
+UNTIL = "until"
 
 
 class AnswerWatch:
     """Takes text in pieces of any size and says when the answer is over, and why.
 
     A stop string of `until` ends the answer before the string; the one that is complete first counts. Text that may
-    yet turn out to be part of a stop string is held back from repeat-stop, so that the result is that of cutting the
-    whole raw text at the stop string and then replaying repeat-stop on it.
+    yet turn out to be part of a stop string is held back from the list's rules, so that the result is that of cutting
+    the whole raw text at the stop string and then replaying the rules on it. `ending` is `until`, or the name of the
+    control that ended the answer, None while nothing did.
     """
 
-    def __init__(self, protocol: Protocol, until: Sequence[str] = (), *, repeat_stop: bool = False) -> None:
+    def __init__(self, protocol: Protocol, until: Sequence[str] = (), controls: Controls | None = None) -> None:
         self._until = tuple(text for text in until if text)
         self._hold = max(map(len, self._until), default=1) - 1
         self._held = ""
         self._pieces: list[str] = []
-        self._stop = RepeatStop(protocol) if repeat_stop else None
-        self.ending: Ending | None = None
+        rules = (controls or Controls()).on_list
+        self._list = ListWatch(protocol, rules) if rules.to_kwargs() else None
+        self.ending: str | None = None
 
     def feed(self, piece: str) -> bool:
         """Take the next piece; True once the answer is over. Later pieces are ignored."""
@@ -41,7 +44,7 @@ class AnswerWatch:
         self._keep(window[:safe])
         if cut is not None and self.ending is None:
             self._end_of_text()
-            self.ending = self.ending or "until"
+            self.ending = self.ending or UNTIL
         return self.ending is not None
 
     def finish(self) -> None:
@@ -51,18 +54,18 @@ class AnswerWatch:
             self._end_of_text()
 
     def text(self) -> str:
-        """The answer: cut at the stop string, or at the repeat and closed, or as it came."""
-        return self._stop.text() if self._stop else "".join(self._pieces)
+        """The answer: cut at the stop string, or where a rule ended it and closed, or as it came."""
+        return self._list.text() if self._list else "".join(self._pieces)
 
     def _keep(self, piece: str) -> None:
-        if self._stop is None:
+        if self._list is None:
             self._pieces.append(piece)
-        elif self._stop.feed(piece):
-            self.ending = "repeat_stop"
+        elif self._list.feed(piece):
+            self.ending = self._list.stopped_by
 
     def _end_of_text(self) -> None:
-        if self._stop is not None and self._stop.finish():
-            self.ending = "repeat_stop"
+        if self._list is not None and self._list.finish():
+            self.ending = self._list.stopped_by
 
 
 def first_cut(text: str, until: Sequence[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""Per-row stopping inside transformers' `generate`: end of turn, stop strings, repeat-stop.
+"""Per-row stopping inside transformers' `generate`: end of turn, stop strings, the list's rules.
 
 What `generate` returns for a row that stopped is not to be trusted: without an end-of-turn id it goes on writing
 real tokens into finished rows. So each row keeps its own tokens, and `answers` gives the rows as they ended.
@@ -6,11 +6,12 @@ real tokens into finished rows. So each row keeps its own tokens, and `answers` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from transformers import StoppingCriteria
 
+from boxlist.controls.answer_watch import UNTIL
 from boxlist.controls.text_decoder import TextDecoder
 from boxlist.errors import BoxlistError, InputError
 
@@ -20,18 +21,16 @@ if TYPE_CHECKING:
     from boxlist.controls.answer_watch import AnswerWatch
     from boxlist.controls.text_decoder import Vocabulary
 
-Finish = Literal["eos", "length", "repeat_stop"]
-
 
 class RowAnswer(NamedTuple):
     """How one row ended. `tokens` counts what the model wrote for it, the end-of-turn token included.
 
-    `finish` is `eos` also where a stop string of `until` ended the row.
+    `finish` is `eos`, also where a stop string of `until` ended the row, `length`, or the name of the control that did.
     """
 
     text: str
     tokens: int
-    finish: Finish
+    finish: str
 
 
 class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
@@ -57,7 +56,7 @@ class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is un
         """Read what is new in every row; `(B,)` booleans, True for the rows that are over."""
         if input_ids.shape[0] != len(self._live):
             raise InputError(
-                "repeat_stop or until",
+                "until and controls on the list",
                 expected=f"{len(self._live)} rows, one an answer",
                 got=f"{input_ids.shape[0]}",
                 remedy="They watch one text a row: use num_beams=1 and one returned sequence.",
@@ -114,7 +113,7 @@ class _Row:
 
     def answer(self) -> RowAnswer:
         raw = self._vocabulary.text(self._ids[:-1] if self._ended_turn else self._ids)
-        finish: Finish = "eos" if self._ended_turn else "length"
+        finish = "eos" if self._ended_turn else "length"
         if self._watch is None:
             return RowAnswer(raw, len(self._ids), finish)
         self._show(self._watch, self._decoder.finish())
@@ -122,10 +121,10 @@ class _Row:
         if "".join(self._pieces) != raw:
             raise BoxlistError(
                 "This tokenizer reads differently token by token than at once, so its answers cannot be watched while "
-                "they are written. Run without repeat_stop and until, then apply repeat_stop with boxlist replay."
+                "they are written. Run without until and controls on the list, then apply those with boxlist replay."
             )
         if self._watch.ending is not None:
-            finish = "repeat_stop" if self._watch.ending == "repeat_stop" else "eos"
+            finish = "eos" if self._watch.ending == UNTIL else self._watch.ending
         return RowAnswer(self._watch.text(), len(self._ids), finish)
 
     def _show(self, watch: AnswerWatch, piece: str) -> None:

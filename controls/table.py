@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from boxlist.controls.list_rules import DriftStop, MostItems, NearRepeatStop, RepeatLimit, SkipRepeats, StaleStop
 from boxlist.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from boxlist.controls.list_rules import ListRule
+    from boxlist.protocols import Protocol
 
 Kind = Literal["count", "factor", "switch"]
 Scalar = int | float | bool
@@ -20,26 +24,28 @@ Scalar = int | float | bool
 
 @dataclass(frozen=True)
 class Control:
-    """One control: its name, the kind and largest value it takes, where it acts, and where it comes from.
+    """One control: its name, the kind and range of the values it takes, where it acts, and where it comes from.
 
     One that acts on the prompt appends its `sentence`, with `{n}` replaced by its value. One that acts on the logits
-    is a keyword argument of the same name to transformers' `generate`. One that acts on stopping has a class that
-    watches the text, see `answer_watch`.
+    is a keyword argument of the same name to transformers' `generate`. One that acts on the list watches its records:
+    `make_rule(value, protocol)` gives the rule for one answer.
     """
 
     name: str
     kind: Kind
-    acts_on: Literal["prompt", "logits", "stopping"]
+    acts_on: Literal["prompt", "logits", "list"]
     meaning: str
     largest: float = 1
+    smallest: int = 1
     sentence: str = ""
     source: str = ""
+    make_rule: Callable[[Any, Protocol], ListRule] | None = None
 
     @property
     def expected(self) -> str:
         """The values it takes, in words for error messages."""
         if self.kind == "count":
-            return f"a whole number from 1 to {self.largest:g}"
+            return f"a whole number from {self.smallest} to {self.largest:g}"
         if self.kind == "factor":
             return f"a number above 0, at most {self.largest:g}"
         return "no value, true or false"
@@ -76,9 +82,58 @@ _ROWS = (
     Control(
         "repeat_stop",
         "switch",
-        "stopping",
+        "list",
         "Ends the answer when a record comes that it already holds; drops that record and closes the list.",
-        source="DESIGN section 5",
+        source="the paper's object-level repeat-stop",
+        make_rule=lambda _on, _protocol: RepeatLimit(1),
+    ),
+    Control(
+        "repeat_limit",
+        "count",
+        "list",
+        "As repeat_stop, but at the N-th repeated record; the N-1 before it stay.",
+        largest=10_000,
+        make_rule=lambda n, _protocol: RepeatLimit(n),
+    ),
+    Control(
+        "stale_stop",
+        "count",
+        "list",
+        "Ends the answer after N records in a row that it already holds, and drops them.",
+        largest=10_000,
+        make_rule=lambda n, _protocol: StaleStop(n),
+    ),
+    Control(
+        "near_repeat_stop",
+        "factor",
+        "list",
+        "Ends the answer at a record whose box has an IoU of at least x with an earlier one of its label.",
+        make_rule=NearRepeatStop,
+    ),
+    Control(
+        "drift_stop",
+        "count",
+        "list",
+        "Ends the answer at the N-th record in a row of one label that stand at equal steps; keeps the first two.",
+        smallest=3,
+        largest=10_000,
+        source="Qwen3-VL issue 2020",
+        make_rule=DriftStop,
+    ),
+    Control(
+        "max_items",
+        "count",
+        "list",
+        "Ends the answer at its record N+1, which is dropped: a budget that the model cannot ignore.",
+        largest=10_000,
+        make_rule=lambda n, _protocol: MostItems(n),
+    ),
+    Control(
+        "repeat_skip",
+        "switch",
+        "list",
+        "Drops every record that the answer already holds and goes on; it ends nothing and saves no tokens.",
+        make_rule=lambda _on, _protocol: SkipRepeats(),
     ),
 )
 CONTROLS: dict[str, Control] = {row.name: row for row in _ROWS}
@@ -93,6 +148,12 @@ class Controls:
     repetition_penalty: float | None = None
     no_repeat_ngram_size: int | None = None
     repeat_stop: bool = False
+    repeat_limit: int | None = None
+    stale_stop: int | None = None
+    near_repeat_stop: float | None = None
+    drift_stop: int | None = None
+    max_items: int | None = None
+    repeat_skip: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.to_kwargs().items():
@@ -133,6 +194,11 @@ class Controls:
         {'repetition_penalty': 1.05}
         """
         return {name: value for name, value in self.to_kwargs().items() if CONTROLS[name].acts_on == "logits"}
+
+    @property
+    def on_list(self) -> Controls:
+        """Those that watch the list's records: what a finished greedy answer can be replayed under."""
+        return Controls(**{name: value for name, value in self.to_kwargs().items() if CONTROLS[name].make_rule})  # type: ignore[arg-type]  # each field gets its own kind back
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, object]) -> Controls:
@@ -221,7 +287,7 @@ def _checked(row: Control, value: object) -> Scalar:
         in_range = math.isfinite(value) and 0 < value <= row.largest
         if in_range and row.kind == "factor":
             return float(value)
-        if in_range and float(value).is_integer():
+        if in_range and value >= row.smallest and float(value).is_integer():
             return int(value)
     raise InputError(
         f"control {row.name}",

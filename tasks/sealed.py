@@ -9,16 +9,17 @@ text that the model wrote can never pass for it. The trailer survives `str.strip
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple, get_args
+import re
+from typing import Any, NamedTuple
 
 from boxlist.protocols import PROTOCOLS, Protocol, SizeWH, protocol_named
-
-Finish = Literal["eos", "length", "repeat_stop"]
 
 SEPARATOR = "\u241e"
 _KEYS = frozenset({"boxlist", "protocol", "finish", "tokens", "frame"})
 _VERSION = 1
 _LONGEST_TRAILER = 400
+_OWN_ENDS = frozenset({"eos", "length"})
+_FINISH = re.compile("[a-z][a-z_]{0,39}")  # an end of the model's own, or the name of the control that made one
 _LARGEST = 10**9
 
 
@@ -28,14 +29,12 @@ class Sealed(NamedTuple):
     text: str
     protocol: Protocol | None = None
     triggered: bool = False
-    finish: Finish | None = None
+    finish: str | None = None
     tokens: int | None = None
     frame: SizeWH | None = None
 
 
-def seal(
-    text: str, *, protocol: Protocol | str, finish: Finish, tokens: int, frame_wh_px: tuple[int, int] | None
-) -> str:
+def seal(text: str, *, protocol: Protocol | str, finish: str, tokens: int, frame_wh_px: tuple[int, int] | None) -> str:
     """Append the trailer.
 
     >>> unseal(seal("[]", protocol="pixel_xyxy", finish="eos", tokens=2, frame_wh_px=None)).finish
@@ -61,10 +60,9 @@ def unseal(text: str) -> Sealed:
     if trailer is None:
         return Sealed(text)
     frame = None if trailer["frame"] is None else SizeWH(*trailer["frame"])
-    finish: Finish = trailer["finish"]
-    return Sealed(
-        body, PROTOCOLS[trailer["protocol"]], finish == "repeat_stop", finish, tokens=trailer["tokens"], frame=frame
-    )
+    finish: str = trailer["finish"]
+    triggered = finish not in _OWN_ENDS
+    return Sealed(body, PROTOCOLS[trailer["protocol"]], triggered, finish, tokens=trailer["tokens"], frame=frame)
 
 
 def _read_trailer(tail: str) -> dict[str, Any] | None:
@@ -80,7 +78,8 @@ def _read_trailer(tail: str) -> dict[str, Any] | None:
     known = (
         isinstance(fields["protocol"], str)
         and fields["protocol"] in PROTOCOLS
-        and fields["finish"] in get_args(Finish)
+        and isinstance(fields["finish"], str)
+        and _FINISH.fullmatch(fields["finish"]) is not None
         and _is_count(fields["tokens"])
         and _is_frame(fields["frame"], PROTOCOLS[fields["protocol"]])
     )

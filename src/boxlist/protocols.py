@@ -92,7 +92,7 @@ class Protocol:
         `size_wh_px` is the original image's, `(2,)` or `(N, 2)`; `frame_wh_px` the resized image's, needed for
         `resized_pixel` only. Raises `InputError` when that is missing.
         """
-        boxes = self._corners(np.asarray(coordinates, dtype=np.float64).reshape(-1, 4))
+        boxes = self.corners(coordinates)
         return boxes if self.unit == "pixel" else boxes * self._scale(size_wh_px, frame_wh_px)
 
     def from_xyxy_px(
@@ -136,8 +136,9 @@ class Protocol:
             ensure_ascii=False,
         )
 
-    def _corners(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        a, b, c, d = numbers.T
+    def corners(self, coordinates: ArrayLike) -> NDArray[np.float64]:
+        """A model's numbers `(N, 4)` as x1 y1 x2 y2, still in its own unit."""
+        a, b, c, d = np.asarray(coordinates, dtype=np.float64).reshape(-1, 4).T
         orders: dict[str, tuple[NDArray[np.float64], ...]] = {
             "xyxy": (a, b, c, d),
             "yxyx": (b, a, d, c),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxlist.controls.answer_watch import AnswerWatch, first_cut
-from boxlist.controls.repeat_stop import replay
+from boxlist.controls.list_watch import replay
+from boxlist.controls.table import Controls
 from boxlist.protocols import PROTOCOLS
 
 NORM1000 = PROTOCOLS["norm1000_xyxy"]
@@ -34,7 +35,7 @@ B = '{"bbox_2d": [5, 6, 7, 8], "label": "b"}'
 )  # fmt: skip
 def test_watch(until: list[str], repeat_stop: bool, raw: str, text: str, ending: str | None) -> None:
     for step in (1, 3, len(raw)):
-        watch = AnswerWatch(NORM1000, until, repeat_stop=repeat_stop)
+        watch = AnswerWatch(NORM1000, until, Controls(repeat_stop=repeat_stop))
         for start in range(0, len(raw), step):
             watch.feed(raw[start : start + step])
         watch.finish()
@@ -46,7 +47,7 @@ parts = st.lists(st.sampled_from([A, B, ", ", "[", "]", "\n", "\n\n", "ab", "b",
 
 @given(parts, st.lists(st.sampled_from(["\n\n", "b", "ab", "}, ", "]\n", ""]), max_size=3), st.booleans(), st.data())
 def test_watch_equals_cut_then_replay(raw: str, until: list[str], repeat_stop: bool, data: st.DataObject) -> None:
-    watch = AnswerWatch(NORM1000, until, repeat_stop=repeat_stop)
+    watch = AnswerWatch(NORM1000, until, Controls(repeat_stop=repeat_stop))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=20)))
     for start, end in pairwise([0, *cuts, len(raw)]):
         watch.feed(raw[start:end])

@@ -11,7 +11,8 @@ from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaL
 
 from boxlist.controls.answer_watch import AnswerWatch
 from boxlist.controls.hf_generation import RowAnswer, RowStopping, finished_rows
-from boxlist.controls.repeat_stop import replay
+from boxlist.controls.list_watch import replay
+from boxlist.controls.table import Controls
 from boxlist.controls.text_decoder import Vocabulary
 from boxlist.errors import BoxlistError, InputError
 from boxlist.protocols import PROTOCOLS
@@ -116,7 +117,7 @@ def run(
 
 
 def watch(*, repeat_stop: bool = True) -> AnswerWatch:
-    return AnswerWatch(NORM1000, repeat_stop=repeat_stop)
+    return AnswerWatch(NORM1000, (), Controls(repeat_stop=repeat_stop))
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 32])
@@ -124,7 +125,9 @@ def test_live_equals_replay(engine: Engine, batch: int) -> None:
     texts = scripts(batch)
     answers, _, _ = run(engine, texts, [watch() for _ in texts], max_new_tokens=160)
     expected = [replay(text, NORM1000) for text in texts]
-    assert [(answer.text, answer.finish == "repeat_stop") for answer in answers] == expected
+    assert [(answer.text, answer.finish == "repeat_stop") for answer in answers] == [
+        (stopped.text, stopped.triggered) for stopped in expected
+    ]
     if batch >= 7:
         assert {answer.finish for answer in answers} == {"eos", "repeat_stop"}, "both ends occur in this batch"
 
@@ -190,7 +193,9 @@ def test_finished_rows_reads_the_output_as_the_watch_does(engine: Engine) -> Non
 def test_beams_are_refused(engine: Engine) -> None:
     with pytest.raises(InputError) as caught:
         run(engine, ["[]"], [watch()], num_beams=2)
-    assert "repeat_stop or until: expected 1 rows, one an answer, got 4. They watch one text a row" in str(caught.value)
+    assert "until and controls on the list: expected 1 rows, one an answer, got 4. They watch one text a row" in str(
+        caught.value
+    )
 
 
 def test_one_object_serves_one_call(engine: Engine) -> None:

@@ -17,6 +17,12 @@ controls = st.builds(
     repetition_penalty=st.none() | st.floats(1e-6, 100, allow_nan=False),
     no_repeat_ngram_size=st.none() | st.integers(1, 10_000),
     repeat_stop=st.booleans(),
+    repeat_limit=st.none() | st.integers(1, 10_000),
+    stale_stop=st.none() | st.integers(1, 10_000),
+    near_repeat_stop=st.none() | st.floats(1e-6, 1, allow_nan=False),
+    drift_stop=st.none() | st.integers(3, 10_000),
+    max_items=st.none() | st.integers(1, 10_000),
+    repeat_skip=st.booleans(),
 )
 
 
@@ -68,7 +74,7 @@ def test_from_kwargs_leaves_other_kwargs_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("repeatstop", "control 'repeatstop': expected one of budget, no_repeat_ngram_size, repeat_stop, repetition_p"),
+        ("repeatstop", "control 'repeatstop': expected one of budget, drift_stop, max_items, near_repeat_stop, "),
         ("budget=8,,repeat_stop", "control '': expected one of"),
         ("budget", "control budget: expected a whole number from 1 to 10000, got no value. Write budget=8."),
         ("budget=", "control budget: expected a whole number from 1 to 10000, got ''."),
@@ -83,6 +89,8 @@ def test_from_kwargs_leaves_other_kwargs_alone() -> None:
         ("repetition_penalty=0", "control repetition_penalty: expected a number above 0, at most 100, got 0.0."),
         ("repetition_penalty=nan", "got nan."),
         ("no_repeat_ngram_size=0", "control no_repeat_ngram_size: expected a whole number from 1 to 10000, got 0.0."),
+        ("drift_stop=2", "control drift_stop: expected a whole number from 3 to 10000, got 2.0."),
+        ("near_repeat_stop=1.5", "control near_repeat_stop: expected a number above 0, at most 1, got 1.5."),
         ("repeat_stop=2", "control repeat_stop: expected no value, true or false, got 2.0."),
         ("repeat_stop=maybe", "got 'maybe'."),
         ("budget=8,budget=9", "controls 'budget=8,budget=9': expected each control once, got budget twice. Drop one"),

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from boxlist.controls.repeat_stop import replay
+from boxlist.controls.list_watch import Stopped, replay
+from boxlist.controls.table import Controls
 from boxlist.errors import InputError
 from boxlist.tasks.datasets.shapes import draw_scene, render
 from boxlist.tasks.probes import probe_named, render_prompt
@@ -48,6 +49,11 @@ def asked(
     return [found[index] for index in range(len(requests))]
 
 
+def ends(answers: list[ModelAnswer]) -> list[Stopped]:
+    """The answers as `replay` gives them."""
+    return [Stopped(answer.text, answer.finish if answer.triggered else None) for answer in answers]
+
+
 def test_the_model_recites(model: BoxlistHF, ask: Callable[..., list[Any]], scenes: dict[str, str]) -> None:
     """What the other tests stand on: raw answers are the lists learnt by heart, and most of them repeat."""
     model.batch_size = 12
@@ -65,13 +71,27 @@ def test_live_repeat_stop_equals_offline_replay(
     prompts = (list(scenes) * 3)[: 36 if batch_size == 32 else 12]
     raw = asked(model, ask, [(prompt, RAW, "a") for prompt in prompts])
     live = asked(model, ask, [(prompt, STOP, "a") for prompt in prompts])
-    assert [(answer.text, answer.triggered) for answer in live] == [
-        replay(answer.text, model.protocol) for answer in raw
-    ]
+    assert ends(live) == [replay(answer.text, model.protocol) for answer in raw]
     assert {answer.finish for answer in live} == {"eos", "repeat_stop"}
     for before, after in zip(raw, live, strict=True):
         assert after.tokens <= before.tokens
         json.loads(after.text.removeprefix("```json").removesuffix("```"))
+
+
+@pytest.mark.parametrize(
+    "control",
+    [{"repeat_limit": 2}, {"stale_stop": 2}, {"near_repeat_stop": 0.3}, {"max_items": 3}, {"repeat_skip": True}],
+    ids=str,
+)
+def test_every_control_on_the_list_equals_its_replay(
+    model: BoxlistHF, ask: Callable[..., list[Any]], scenes: dict[str, str], control: dict[str, Any]
+) -> None:
+    model.batch_size = 7
+    raw = asked(model, ask, [(prompt, RAW, "a") for prompt in scenes])
+    live = asked(model, ask, [(prompt, {**RAW, **control}, "a") for prompt in scenes])
+    assert ends(live) == [replay(answer.text, model.protocol, Controls(**control)) for answer in raw]
+    assert [answer.text for answer in live] != [answer.text for answer in raw], "it did something"
+    assert sum(answer.tokens for answer in live) <= sum(answer.tokens for answer in raw)
 
 
 def test_a_control_on_one_row_changes_no_other(
@@ -177,9 +197,7 @@ def test_the_pocket_base_stops_live_as_it_does_in_replay(
         found = dict(pocket.answers(requests))
         runs.append([found[index] for index in range(n)])
     raw, live = runs
-    assert [(answer.text, answer.triggered) for answer in live] == [
-        replay(answer.text, pocket.protocol) for answer in raw
-    ]
+    assert ends(live) == [replay(answer.text, pocket.protocol) for answer in raw]
     if batch_size == 32:
         assert 0 < sum(answer.triggered for answer in live) < n, "some lists repeat, and some do not"
 
@@ -343,9 +361,7 @@ def test_an_adapter_changes_the_answers_and_the_controls_still_hold(
     raw = asked(noise, ask, rows)
     assert [answer.text for answer in raw] != list(scenes.values())[:4]
     live = asked(noise, ask, [(prompt, STOP, task) for prompt, _, task in rows])
-    assert [(answer.text, answer.triggered) for answer in live] == [
-        replay(answer.text, noise.protocol) for answer in raw
-    ]
+    assert ends(live) == [replay(answer.text, noise.protocol) for answer in raw]
 
 
 def test_bfloat16_runs_on_a_cpu(recitations: Any, ask: Callable[..., list[Any]], scenes: dict[str, str]) -> None:

@@ -151,7 +151,7 @@ def test_names_are_hashed_and_adapters_recorded_without_torch(pocket_base: Path,
         "import sys, json\n"
         "import boxlist.models, boxlist.models.answers\n"
         "from boxlist.models.loading import adapter_sha256, base_identity\n"
-        "import boxlist.controls.table, boxlist.controls.repeat_stop, boxlist.controls.answer_watch\n"
+        "import boxlist.controls.table, boxlist.controls.list_watch, boxlist.controls.answer_watch\n"
         "rows = base_identity(sys.argv[1]), adapter_sha256(sys.argv[2])\n"
         "heavy = sorted({'torch', 'transformers', 'lmms_eval', 'peft'} & set(sys.modules))\n"
         "print(json.dumps([*rows, heavy]))\n"

@@ -107,24 +107,25 @@ def with_kwargs(tasks: dict[str, Any], **kwargs: object) -> dict[str, Any]:
             {"controls": {"repeat_stop": True}},
             {"repeat_stop": True},
             "repeat_stop",
-            "expected answers that nothing cut, got a run with repeat_stop. Replay the run without it.",
+            "expected answers that nothing cut, got a run with repeat_stop. Replay a run without.",
         ),
         (
             {},
             {},
             "budget=8,repeat_stop",
             (
-                "controls budget=8,repeat_stop: expected repeat_stop on top of raw, got budget, which changes what is "
-                "generated. Use boxlist run for it."
+                "controls budget=8,repeat_stop: expected controls on the list on top of raw, got budget, which changes "
+                "what is generated. Use boxlist run for it."
             ),
         ),
         ({}, {}, "repetition_penalty=1.05", "got repetition_penalty, which changes what is generated"),
-        ({}, {}, "raw", "expected repeat_stop on top of raw, got nothing to replay. Pass --controls repeat_stop."),
+        ({}, {}, "raw", "on top of raw, got nothing to replay. Pass --controls repeat_stop."),
+        ({}, {}, "max_items=2,repeat_skip", None),
         ({}, {"do_sample": True, "temperature": 0.7}, "repeat_stop", "expected greedy answers, got sampling or beams"),
         ({}, {"num_beams": 4}, "repeat_stop", "expected greedy answers, got sampling or beams"),
         ({"base": None}, {}, "repeat_stop", None),
     ],
-    ids=["unfinished", "cut already", "budget", "penalty", "nothing", "sampling", "beams", "fine"],
+    ids=["unfinished", "cut already", "budget", "penalty", "nothing", "others", "sampling", "beams", "fine"],
 )
 def test_what_would_not_be_exact_is_refused(
     raw: Path,

@@ -18,9 +18,9 @@ def test_everything_comes_back() -> None:
     assert unseal(sealed) == Sealed(TEXT, QWEN, True, "repeat_stop", 31, SizeWH(448, 224))
 
 
-@pytest.mark.parametrize(("finish", "triggered"), [("eos", False), ("length", False), ("repeat_stop", True)])
-def test_only_a_repeat_stop_is_a_trigger(finish: str, triggered: bool) -> None:
-    sealed = unseal(seal("[]", protocol=QWEN, finish=finish, tokens=0, frame_wh_px=None))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("finish", "triggered"), [("eos", False), ("length", False), ("max_items", True)])
+def test_what_a_control_ended_is_a_trigger(finish: str, triggered: bool) -> None:
+    sealed = unseal(seal("[]", protocol=QWEN, finish=finish, tokens=0, frame_wh_px=None))
     assert (sealed.triggered, sealed.finish, sealed.frame) == (triggered, finish, None)
 
 
@@ -75,7 +75,7 @@ GOOD = {"boxlist": 1, "protocol": "norm1000_xyxy", "finish": "eos", "tokens": 3,
         json.dumps({**GOOD, "protocol": "mine"}),
         json.dumps({**GOOD, "protocol": ["norm1000_xyxy"]}),
         json.dumps({**GOOD, "protocol": "resized_pixel_xyxy"}),  # needs a frame
-        json.dumps({**GOOD, "finish": "stopped"}),
+        json.dumps({**GOOD, "finish": "Stopped by <b>"}),
         json.dumps({**GOOD, "finish": []}),
         json.dumps({**GOOD, "tokens": -1}),
         json.dumps({**GOOD, "tokens": True}),

@@ -69,7 +69,7 @@ class GenerationOptions:
     @property
     def watches_text(self) -> bool:
         """True when something but the end of turn may end an answer."""
-        return bool(self.until) or self.controls.repeat_stop
+        return bool(self.until) or self.controls.on_list != Controls()
 
     def to_hf(self) -> dict[str, Any]:
         """Keyword arguments for transformers' `generate`; sampling is from the full distribution unless cut."""
@@ -109,7 +109,7 @@ def read_generation_kwargs(kwargs: Mapping[str, Any]) -> GenerationOptions:
         controls=Controls.from_kwargs(given),
     )
     if options.num_beams > 1 and options.watches_text:
-        what = "repeat_stop" if options.controls.repeat_stop else "until"
+        what = options.controls.on_list.name if options.controls.on_list != Controls() else "until"
         raise InputError(
             f"num_beams with {what}",
             expected="num_beams=1",

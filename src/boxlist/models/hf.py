@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import torch
 from lmms_eval.api.model import lmms
@@ -100,7 +100,21 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
             adapter_revision=adapter_revision,
             attn_implementation=attn_implementation,
         )
-        base = self.model if adapter is None else self.model.get_base_model()
+        self._be_ready()
+
+    @classmethod
+    def of_loaded(cls, processor: Any, model: Any, *, protocol: str, batch_size: int) -> Self:
+        """The same around a model that is loaded, such as one in training; its generation config is replaced."""
+        loaded = cls.__new__(cls)
+        lmms.__init__(loaded)
+        loaded.protocol, loaded.batch_size, loaded.seed = protocol_named(protocol), batch_size, 0
+        loaded.processor, loaded.model = processor, model
+        loaded._be_ready()
+        return loaded
+
+    def _be_ready(self) -> None:
+        """Leave the model nothing that steers, and look up how its answers end."""
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         base.generation_config = _generation_config(base, self.processor.tokenizer)
         eos = base.generation_config.eos_token_id
         self._eos_token_ids = frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
@@ -221,7 +235,7 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 
     def _watch(self, question: Question) -> AnswerWatch:
         options = question.options
-        return AnswerWatch(self.protocol, options.until, repeat_stop=options.controls.repeat_stop)
+        return AnswerWatch(self.protocol, options.until, options.controls)
 
 
 def _generation_config(model: Any, tokenizer: Any) -> GenerationConfig:

@@ -1,12 +1,12 @@
-"""A row from the answers of another: what repeat-stop would have made of a finished greedy run, without a model."""
+"""A row from the answers of another: what controls on the list would have made of a greedy run, without a model."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from boxlist.controls.repeat_stop import replay as stop_repeats
-from boxlist.controls.table import Controls
+from boxlist.controls.list_watch import replay as watch_again
+from boxlist.controls.table import CONTROLS, Controls
 from boxlist.errors import InputError
 from boxlist.models.generation import read_generation_kwargs
 from boxlist.protocols import protocol_named
@@ -29,11 +29,11 @@ _NEW = frozenset({"schema", "name", "status", "controls", "tasks", "sessions", "
 
 
 def replay(source: Path, added: Controls, name: str, out: Path) -> RunResult:
-    """Write the run folder `out/name` with the answers of `source` as repeat-stop would have ended them.
+    """Write the run folder `out/name` with the answers of `source` as the `added` controls would have ended them.
 
-    Exact, because a greedy answer that is stopped is a prefix of the one that is not. Raises `InputError` where that
-    does not hold: an unfinished source, sampling or beams, a source that is cut already, or any other control.
-    Replaying the same again writes the same; a folder that holds anything else is refused.
+    Exact, because a greedy answer that a control on the list ends is a prefix of the one that it does not. Raises
+    `InputError` where that does not hold: an unfinished source, sampling or beams, a source that is cut already, or any
+    other control. Replaying the same again writes the same; a folder that holds anything else is refused.
     """
     run = read_run(source)
     controls = _refuse_inexact(source, run, added)
@@ -49,13 +49,13 @@ def replay(source: Path, added: Controls, name: str, out: Path) -> RunResult:
             **{key: value for key, value in run.items() if key not in _NEW},
             "name": name,
             "controls": controls.to_kwargs(),
-            "tasks": _tasks_row(run),
+            "tasks": _tasks_row(run, controls),
             "replayed_from": {"path": str(source), "answers_sha256": sha256_file(source / ANSWERS_FILE)},
         }
         folder.write_run({**row, "status": "running"})
         protocol = protocol_named(run["protocol"])
         for answer in made_from.answers.read(keys):
-            folder.answers.append(_stopped(answer, protocol))
+            folder.answers.append(_watched(answer, protocol, added.on_list))
         scores = score_answers(folder, plans, protocol, int(run["seed"]))
         folder.write_scores(scores)
         row |= {"status": "complete", "answers": len(keys), "tokens": None, "wall_seconds": None}
@@ -68,22 +68,22 @@ def _refuse_inexact(source: Path, run: Mapping[str, Any], added: Controls) -> Co
     given = Controls.from_kwargs(run["controls"])
     if run.get("status") != "complete":
         raise _inexact(source, "a finished run", f"status {run.get('status')}", "Let its command finish first.")
-    if given.repeat_stop:
-        raise _inexact(source, "answers that nothing cut", "a run with repeat_stop", "Replay the run without it.")
-    changed = {name for name, value in added.to_kwargs().items() if value != given.to_kwargs().get(name)}
-    if changed != {"repeat_stop"}:
-        other = ", ".join(sorted(changed - {"repeat_stop"}))
+    if given.on_list != Controls():
+        raise _inexact(source, "answers that nothing cut", f"a run with {given.on_list.name}", "Replay a run without.")
+    other = [name for name, value in added.to_kwargs().items() if value != given.to_kwargs().get(name)]
+    other = [name for name in other if CONTROLS[name].make_rule is None]
+    if other or added.on_list == Controls():
         raise InputError(
             f"controls {added.name}",
-            expected=f"repeat_stop on top of {given.name}",
-            got=f"{other}, which changes what is generated" if other else "nothing to replay",
+            expected=f"controls on the list on top of {given.name}",
+            got=f"{', '.join(other)}, which changes what is generated" if other else "nothing to replay",
             remedy="Use boxlist run for it." if other else "Pass --controls repeat_stop.",
         )
     for task, row in run["tasks"].items():
         options = read_generation_kwargs(row["generation_kwargs"])
         if options.do_sample or options.num_beams > 1:
             raise _inexact(source, "greedy answers", f"sampling or beams in {task}", "Use boxlist run for it.")
-    return replace(given, repeat_stop=True)
+    return replace(given, **added.on_list.to_kwargs())  # type: ignore[arg-type]  # each field gets its own kind back
 
 
 def _plans(folder: RunFolder, run: Mapping[str, Any]) -> dict[str, TaskPlan]:
@@ -118,17 +118,17 @@ def _refuse_other(path: Path, source: Path) -> None:
         )
 
 
-def _stopped(answer: StoredAnswer, protocol: Protocol) -> StoredAnswer:
-    stopped = stop_repeats(answer.text, protocol)
+def _watched(answer: StoredAnswer, protocol: Protocol, controls: Controls) -> StoredAnswer:
+    stopped = watch_again(answer.text, protocol, controls)
     if not stopped.triggered:
-        return answer
-    return answer._replace(text=stopped.text, tokens=None, finish="repeat_stop", triggered=True)
+        return answer._replace(text=stopped.text)
+    return answer._replace(text=stopped.text, tokens=None, finish=str(stopped.by), triggered=True)
 
 
-def _tasks_row(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's tasks, asked with repeat-stop."""
+def _tasks_row(run: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
+    """The source's tasks, asked under the new controls."""
     return {
-        task: {**row, "generation_kwargs": {**row["generation_kwargs"], "repeat_stop": True}}
+        task: {**row, "generation_kwargs": {**row["generation_kwargs"], **controls.to_kwargs()}}
         for task, row in run["tasks"].items()
     }
 

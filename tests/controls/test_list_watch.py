@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxlist.controls.repeat_stop import RepeatStop, replay
+from boxlist.controls.list_watch import REPEAT_STOP, ListWatch, replay
 from boxlist.protocols import PROTOCOLS
 from boxlist.scanner import read_answer
 
@@ -33,7 +33,7 @@ NEAR_A = '{"bbox_2d": [1, 2, 3, 5], "label": "red circle"}'
     ],
 )
 def test_fires(raw: str, stopped: str) -> None:
-    assert replay(raw, NORM1000) == (stopped, True)
+    assert replay(raw, NORM1000) == (stopped, "repeat_stop")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_fires(raw: str, stopped: str) -> None:
     ],
 )
 def test_leaves_alone(raw: str) -> None:
-    assert replay(raw, NORM1000) == (raw, False)
+    assert replay(raw, NORM1000) == (raw, None)
 
 
 def test_the_repeat_at_the_end_of_a_loc_list_counts() -> None:
@@ -73,10 +73,11 @@ texts = st.tuples(
 @given(texts, st.data())
 def test_pieces_do_not_matter(raw: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=30)))
-    stop = RepeatStop(NORM1000)
+    stop = ListWatch(NORM1000, REPEAT_STOP)
     fired = [stop.feed(raw[start:end]) for start, end in pairwise([0, *cuts, len(raw)])]
     assert fired == sorted(fired), "it fires once and stays fired"
-    assert (stop.text(), stop.finish()) == replay(raw, NORM1000)
+    assert stop.finish() == fired[-1] or stop.stopped_by is not None
+    assert (stop.text(), stop.stopped_by) == replay(raw, NORM1000)
 
 
 @given(texts)
@@ -87,7 +88,7 @@ def test_the_kept_records_are_those_before_the_first_repeat(raw: str) -> None:
     stopped = replay(raw, NORM1000)
     assert stopped.triggered == (first_repeat is not None)
     assert read_answer(stopped.text, NORM1000).records == before[:first_repeat]
-    assert replay(stopped.text, NORM1000) == (stopped.text, False), "a second pass finds nothing"
+    assert replay(stopped.text, NORM1000) == (stopped.text, None), "a second pass finds nothing"
 
 
 @given(st.lists(records, max_size=8))
