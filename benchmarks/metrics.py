@@ -1,13 +1,17 @@
 """From text to every metric with its interval, beside hotcoco and pycocotools loading and evaluating the same boxes.
 
-    python benchmarks/metrics.py [--images 5000] [--repeats 9] [--without pycocotools]
+    python benchmarks/metrics.py [--images 5000] [--repeats 15] [--without pycocotools]
 
-What each one does. boxlist: reads every answer's text, matches, computes all twenty box metrics, and resamples the
-images 1,000 times; ground truths are in memory as `GroundTruth`. hotcoco and pycocotools: read the ground truth and
-the boxes (already parsed from the text, one JSON file each, as they want them), and evaluate; no intervals, no repeats.
-"default" is their ten thresholds and four area ranges, "two" the thresholds 0.3 and 0.5 and one range, which is all
-that F1 needs. All run in one process, one after the other in turn, and the figures are medians, so other work on the
-machine slows all of them alike; compare the ratios.
+What each one does. boxlist "from text": reads every answer's text, matches, computes all twenty box metrics, and
+resamples the images 1,000 times; answers and ground truths are in memory. "from files": reads the answers from JSONL
+and the ground truth from its COCO file first, with every check. "boxlist score" is the command: from those two files
+to scores.json with a row an image. hotcoco and pycocotools: read the same ground-truth file and a file of the boxes,
+which are already parsed from the text, and evaluate; no intervals, no repeats. "default" is their ten thresholds and
+four area ranges, "two" the thresholds 0.3 and 0.5 and one range, which is all that F1 needs.
+
+All run in one process, one after the other in turn, so other work on the machine slows all of them alike; compare the
+ratios. hotcoco evaluates on all cores, the others on one: where other work takes the second core its wall time
+grows, so the least of all repetitions is printed beside the median.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ import os
 import statistics
 import tempfile
 import time
+import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,14 +37,20 @@ import numpy as np
 from boxlist.metrics.boxes import score_box_columns, score_boxes
 from boxlist.metrics.coco import read_coco
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth
+from boxlist.metrics.matching import match_boxes
+from boxlist.metrics.near_copies import has_near_copy
+from boxlist.metrics.saved_answers import read_saved_answers
 from boxlist.metrics.summary import MetricValue, summarise, summarise_columns
 from boxlist.metrics.table import DENSE_BOX_METRICS
 from boxlist.protocols import PROTOCOLS
 from boxlist.records import Record
+from boxlist.reports.score_command import score_files
 from boxlist.scanner import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 SIZE_WH_PX = (640, 480)
 CLASSES = tuple(
@@ -48,10 +60,11 @@ PROTOCOL = PROTOCOLS["pixel_xyxy"]
 
 
 class Inputs(NamedTuple):
-    """The same pictures in every form: answers and truths for boxlist, two COCO files for the others."""
+    """The same pictures in every form: answers and truths for boxlist, in memory and as files; boxes for the others."""
 
     answers: list[GivenAnswer]
     truths: dict[int | str, GroundTruth]
+    answers_file: Path
     truth_file: Path
     boxes_file: Path
 
@@ -81,10 +94,11 @@ def make_inputs(folder: Path, images: int, records: int = 12, objects: int = 10,
         if kind > 0.95:
             text = text[: int(rng.integers(len(text) // 2, len(text)))]
         answers.append(GivenAnswer(image + 1, text))
-    truth_file, boxes_file = folder / "truth.json", folder / "boxes.json"
+    answers_file, truth_file, boxes_file = (folder / name for name in ("answers.jsonl", "truth.json", "boxes.json"))
+    answers_file.write_text("".join(json.dumps({"image_id": a.image_id, "response": a.text}) + "\n" for a in answers))
     truth_file.write_text(json.dumps(_coco_truth(truths, labels)))
     boxes_file.write_text(json.dumps(_coco_boxes(answers)))
-    return Inputs(answers, read_coco(truth_file).truths, truth_file, boxes_file)
+    return Inputs(answers, read_coco(truth_file).truths, answers_file, truth_file, boxes_file)
 
 
 def _coco_truth(boxes: Any, labels: Any) -> dict[str, list[dict[str, Any]]]:
@@ -130,7 +144,13 @@ def run_boxlist_rows(inputs: Inputs) -> dict[str, MetricValue]:
 
 
 def run_boxlist_files(inputs: Inputs) -> dict[str, MetricValue]:
-    return run_boxlist(inputs._replace(truths=read_coco(inputs.truth_file).truths))
+    truths = read_coco(inputs.truth_file).truths
+    return run_boxlist(inputs._replace(answers=read_saved_answers(inputs.answers_file, truths).answers, truths=truths))
+
+
+def run_boxlist_score(inputs: Inputs) -> dict[str, Any]:
+    out = inputs.answers_file.with_name("scores.json")
+    return score_files(inputs.answers_file, inputs.truth_file, PROTOCOL.name, out)
 
 
 def run_coco(inputs: Inputs, coco: Any, evaluation: Any, *, two: bool) -> Any:
@@ -154,19 +174,27 @@ def contestants() -> dict[str, Callable[[Inputs], Any]]:
     mature = (pycocotools.coco.COCO, pycocotools.cocoeval.COCOeval)
     rust = (hotcoco.COCO, hotcoco.COCOeval)
     return {
-        "boxlist: text to all metrics and intervals": run_boxlist,
-        "  the same by rows, as in scores.json": run_boxlist_rows,
-        "  the same, ground truth from its file too": run_boxlist_files,
-        "hotcoco: load and evaluate, default": lambda inputs: run_coco(inputs, *rust, two=False),
-        "hotcoco: load and evaluate, two": lambda inputs: run_coco(inputs, *rust, two=True),
-        "pycocotools: load and evaluate, default": lambda inputs: run_coco(inputs, *mature, two=False),
-        "pycocotools: load and evaluate, two": lambda inputs: run_coco(inputs, *mature, two=True),
+        "boxlist: from text": run_boxlist,
+        "boxlist: from text, by rows": run_boxlist_rows,
+        "boxlist: from files": run_boxlist_files,
+        "boxlist score: from files to scores.json": run_boxlist_score,
+        "hotcoco, default": lambda inputs: run_coco(inputs, *rust, two=False),
+        "hotcoco, two": lambda inputs: run_coco(inputs, *rust, two=True),
+        "pycocotools, default": lambda inputs: run_coco(inputs, *mature, two=False),
+        "pycocotools, two": lambda inputs: run_coco(inputs, *mature, two=True),
     }
 
 
-def measure(inputs: Inputs, repeats: int, without: str) -> dict[str, tuple[float, float]]:
-    """Median wall and processor seconds of each, run in turn; the slow ones only three times."""
-    times: dict[str, list[tuple[float, float]]] = {}
+class Times(NamedTuple):
+    """Seconds of every repetition."""
+
+    wall: list[float]
+    processor: list[float]
+
+
+def measure(inputs: Inputs, repeats: int, without: str) -> dict[str, Times]:
+    """Run all in turn, the slow ones only three times."""
+    times: dict[str, Times] = {}
     for repeat in range(repeats + 1):
         for name, contestant in contestants().items():
             if (without and name.startswith(without)) or (name.startswith("pycocotools") and repeat > 3):
@@ -176,17 +204,72 @@ def measure(inputs: Inputs, repeats: int, without: str) -> dict[str, tuple[float
             contestant(inputs)
             spent = (time.perf_counter() - wall, time.process_time() - processor)
             if repeat:  # the first round warms up
-                times.setdefault(name, []).append(spent)
+                row = times.setdefault(name, Times([], []))
+                row.wall.append(spent[0])
+                row.processor.append(spent[1])
+    return times
+
+
+def print_times(times: dict[str, Times]) -> None:
+    """A row each: milliseconds, and how many times the first row's."""
+    figures: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "least": min}
+    titles = [f"{clock}, {name}" for clock in Times._fields for name in figures]
+    print(f"{'milliseconds':42}" + "".join(f"{title:>20}" for title in titles))
+    own = next(iter(times.values()))
+    for name, row in times.items():
+        cells = [
+            f"{1000 * figure(spent):12.1f}{figure(spent) / figure(first):7.2f}x"
+            for spent, first in zip(row, own, strict=True)
+            for figure in figures.values()
+        ]
+        print(f"{name:42}" + "".join(cells))
+
+
+def crowds(n: int, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """`n` boxes, all different, as an answer of one label in one image may hold them."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 1000, (n, 2))
     return {
-        name: (statistics.median(one[0] for one in spent), statistics.median(one[1] for one in spent))
-        for name, spent in times.items()
+        "all over": np.concatenate([low, low + rng.uniform(5, 200, (n, 2))], axis=1),
+        **{
+            f"a box of 1000 px, moved by up to {move}": np.array([0.0, 0, 1000, 1000])
+            + rng.uniform(-move, move, (n, 4))
+            for move in (1, 30, 300)
+        },
     }
+
+
+def print_crowds(n_predictions: int = 20_000, n_truths: int = 1_000) -> None:
+    """What many boxes of one label in one image cost, which is where all pairs would be too many."""
+    print(f"\none image, one label: {n_predictions} predictions, {n_truths} truths")
+    print(f"{'':42}{'near copies':>20}{'MB':>6}{'matching':>20}{'MB':>6}")
+    keys, first = np.zeros(n_predictions, dtype=np.int64), np.arange(n_predictions)
+    truth_keys = keys[:n_truths]
+    truths = crowds(n_truths, seed=1)
+    for name, boxes in crowds(n_predictions).items():
+        figures = [
+            *_seconds_and_megabytes(partial(has_near_copy, keys, boxes, first)),
+            *_seconds_and_megabytes(partial(match_boxes, boxes, truths[name], keys, truth_keys, 0.3)),
+        ]
+        print(f"{name:42}{figures[0]:18.3f} s{figures[1]:6.0f}{figures[2]:18.2f} s{figures[3]:6.0f}")
+
+
+def _seconds_and_megabytes(work: Callable[[], object]) -> tuple[float, float]:
+    """Processor time of one call, and the most memory of another, since watching it takes time."""
+    start = time.process_time()
+    work()
+    spent = time.process_time() - start
+    tracemalloc.start()
+    work()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return spent, most / 1e6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="boxlist's metrics beside hotcoco and pycocotools")
     parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--without", default="", help="leave out those whose name starts so")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -196,12 +279,8 @@ def main() -> None:
     print(
         f"{arguments.images} images, {n_records} records, {sum(len(t.labels) for t in inputs.truths.values())} truths"
     )
-    own_wall, own_processor = next(iter(times.values()))
-    print(f"{'':46}{'wall ms':>9}{'ratio':>8}{'cpu ms':>9}{'ratio':>8}")
-    for name, (wall, processor) in times.items():
-        print(
-            f"{name:46}{1000 * wall:9.1f}{wall / own_wall:8.2f}{1000 * processor:9.1f}{processor / own_processor:8.2f}"
-        )
+    print_times(times)
+    print_crowds()
 
 
 if __name__ == "__main__":

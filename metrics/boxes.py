@@ -18,7 +18,8 @@ from boxlist.metrics.columns import Columns, to_rows
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth, ImageId, ImageRow, answers_in_order
 from boxlist.metrics.iou import as_boxes, is_possible
 from boxlist.metrics.matching import Candidates, Overlaps, overlaps, take_greedily
-from boxlist.metrics.repetition import count_repeats, first_copies, has_near_copy
+from boxlist.metrics.near_copies import has_near_copy
+from boxlist.metrics.repetition import count_repeats, first_copies
 from boxlist.metrics.separability import in_prefix, match_tail_alone
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def score_box_columns(
     for start in range(0, max(len(wanted), 1), BLOCK_IMAGES):
         block = slice(start, start + BLOCK_IMAGES)
         read = read_answers([answer.text for answer in given[block]], protocol, numbers)
-        boxes = _to_pixels(read, given[block], wanted[block], protocol)
+        boxes = to_pixels(read, given[block], wanted[block], protocol)
         statuses += read.statuses
         blocks.append(_columns(read, boxes, wanted[block], numbers))
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -89,7 +90,7 @@ def score_box_columns(
     return BoxScores([truth.image_id for truth in wanted], statuses, [answer.tokens for answer in given], columns)
 
 
-def _to_pixels(
+def to_pixels(
     read: ReadAnswers, given: Sequence[GivenAnswer], truths: Sequence[GroundTruth], protocol: Protocol
 ) -> NDArray[np.float64]:
     """All predictions as `boxes_xyxy_px`. What overflows on the way is not finite, and so an impossible box."""
@@ -119,14 +120,16 @@ def _frames(read: ReadAnswers, given: Sequence[GivenAnswer], protocol: Protocol)
 def _columns(
     read: ReadAnswers, boxes: NDArray[np.float64], truths: Sequence[GroundTruth], numbers: LabelNumbers
 ) -> Columns:
-    truth_boxes, truth_labels, n_gt = _flat_truths(truths, numbers)
+    truth_boxes, truth_labels, n_gt = flat_truths(truths, numbers)
     counts, n_images = read.counts, len(truths)
     image = np.repeat(np.arange(n_images), counts)
     truth_image = np.repeat(np.arange(n_images), n_gt)
     keys = image * (len(numbers) or 1) + read.labels
-    found = overlaps(boxes, truth_boxes, keys, truth_image * (len(numbers) or 1) + truth_labels, min(THRESHOLDS))
+    truth_keys = truth_image * (len(numbers) or 1) + truth_labels
     first = first_copies(keys, read.coordinates)
     repeats = count_repeats(first, counts)
+    prefix_records = in_prefix(repeats.prefix, counts)
+    found = overlaps(boxes, truth_boxes, keys, truth_keys, prefix_records, min(THRESHOLDS))
     near = has_near_copy(keys, boxes, first)
     valid = np.array([status == "valid" for status in read.statuses], dtype=bool)
 
@@ -147,7 +150,7 @@ def _columns(
         "near_duplicate_rate": _share(per_image(near), counts, 0.0),
         "n_tail": counts - repeats.prefix,
     }
-    columns.update(_true_positives(found, image, in_prefix(repeats.prefix, counts), n_images))
+    columns.update(_true_positives(found, image, prefix_records, n_images))
     for threshold in THRESHOLDS:
         columns[f"tp@{threshold}_strict"] = np.where(valid, columns[f"tp@{threshold}"], 0)
         columns[f"recall@{threshold}"] = _share(columns[f"tp@{threshold}"], n_gt, np.nan)
@@ -173,7 +176,7 @@ def _true_positives(
     return columns
 
 
-def _flat_truths(
+def flat_truths(
     truths: Sequence[GroundTruth], numbers: LabelNumbers
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """All boxes, the numbers of their labels, and how many each image has."""

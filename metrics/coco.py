@@ -8,27 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GroundTruth, ImageId
 from boxlist.metrics.json_input import NotJsonError, is_finite_number, is_whole_number, parse_json, show
+from boxlist.metrics.regular_coco import FARTHEST, CocoTruths, read_regular
 
 _NUMBERS = {int, float}
-_FAR = 1e9
 
 _FIX = "Fix the file."
 _FIX_OR_DROP = "Fix the file or pass --drop-invalid."
-
-
-class CocoTruths(NamedTuple):
-    """Ground truths by image id, in the file's order, and how many annotations were left out and why."""
-
-    truths: dict[ImageId, GroundTruth]
-    crowd_left_out: int
-    invalid_left_out: int
 
 
 def read_coco(path: str | Path, *, drop_invalid: bool = False) -> CocoTruths:
@@ -38,8 +30,15 @@ def read_coco(path: str | Path, *, drop_invalid: bool = False) -> CocoTruths:
     of refused. Images without annotations are kept: their ground truth is that there is nothing.
     """
     path = Path(path)
-    content = _load(path)
-    reader = _Reader(path.name, drop_invalid=drop_invalid)
+    text = read_text(path, "a COCO ground-truth file")
+    regular = read_regular(text)
+    return regular or read_every_word(text, path.name, drop_invalid=drop_invalid)
+
+
+def read_every_word(text: str, name: str, *, drop_invalid: bool) -> CocoTruths:
+    """The same for a file's text; `name` opens every message."""
+    content = _load(text, name)
+    reader = _Reader(name, drop_invalid=drop_invalid)
     sizes = reader.read_images(content["images"])
     labels = reader.read_categories(content["categories"])
     boxes, names = reader.read_annotations(content["annotations"], sizes, labels)
@@ -69,14 +68,14 @@ def is_image_id(value: object) -> TypeGuard[ImageId]:
     return isinstance(value, str) or is_whole_number(value)
 
 
-def _load(path: Path) -> dict[str, list[Any]]:
+def _load(text: str, name: str) -> dict[str, list[Any]]:
     try:
-        content = parse_json(read_text(path, "a COCO ground-truth file"), unique_keys=False)
+        content = parse_json(text, unique_keys=False)
     except NotJsonError as error:
-        raise InputError(path.name, expected="JSON", got=str(error), remedy=_FIX) from None
+        raise InputError(name, expected="JSON", got=str(error), remedy=_FIX) from None
     if not isinstance(content, dict):
         raise InputError(
-            path.name,
+            name,
             expected="a JSON object with images, annotations and categories",
             got=_kind(content),
             remedy="Give the ground truth, not a list of results.",
@@ -84,10 +83,10 @@ def _load(path: Path) -> dict[str, list[Any]]:
     for key in ("images", "annotations", "categories"):
         if not isinstance(content.get(key), list):
             got = _kind(content[key]) if key in content else "nothing"
-            raise InputError(f"{path.name}: {key}", expected="a list", got=got, remedy=_FIX)
+            raise InputError(f"{name}: {key}", expected="a list", got=got, remedy=_FIX)
         for index, entry in enumerate(content[key]):
             if not isinstance(entry, dict):
-                raise InputError(f"{path.name}: {key}[{index}]", expected="an object", got=_kind(entry), remedy=_FIX)
+                raise InputError(f"{name}: {key}[{index}]", expected="an object", got=_kind(entry), remedy=_FIX)
     return content
 
 
@@ -195,7 +194,7 @@ def _wrong_with(box: object) -> tuple[str, str] | None:
     """What a box should have been and what it is, or None if it is right."""
     if type(box) is list and len(box) == 4 and _NUMBERS.issuperset(map(type, box)):
         x, y, width, height = box
-        if -_FAR < x < _FAR and -_FAR < y < _FAR and 0 < width < _FAR and 0 < height < _FAR:
+        if -FARTHEST < x < FARTHEST and -FARTHEST < y < FARTHEST and 0 < width < FARTHEST and 0 < height < FARTHEST:
             return None  # told at once; what follows is slower and says what is wrong
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite_number, box)):
         return "bbox of four finite numbers", show(box)

@@ -23,8 +23,9 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 FEW_IMAGES = 30
 
-# resamples are added up a few at a time, in the cache; never fewer, since each time all columns are read
-_CHUNK_WEIGHTS, _CHUNK_ROWS = 1 << 15, 6
+# resamples are added up a few at a time, in the cache; never fewer, since each time all columns are read, and more of
+# them where there are many columns, which then do not fit into it
+_CHUNK_WEIGHTS, _CHUNK_ROWS, _COLUMNS_A_ROW = 1 << 15, 6, 8
 
 
 class FewImagesWarning(UserWarning):
@@ -38,17 +39,19 @@ class Interval(NamedTuple):
     high: float
 
 
-def resample_weights(n_images: int, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+def resample_weights(
+    n_images: int, resamples: int = RESAMPLES, seed: int = 0, at_least: int = _CHUNK_ROWS
+) -> Iterator[NDArray[np.float64]]:
     """How often each image is drawn, `(chunk, n_images)`, until there were `resamples` rows, each adding up to n.
 
-    Memory is bounded whatever the sizes. The same `n_images` and seed give the same weights. A chunk holds until the
-    next is asked for.
+    A chunk has `at_least` so many rows, and more if they are short. The same `n_images` and seed give the same weights.
+    A chunk holds until the next is asked for.
     """
     rng = np.random.default_rng(seed)
     # the narrowest type that holds an index is drawn fastest
     kind = np.uint16 if n_images <= np.iinfo(np.uint16).max else np.uint32
     # row by row into one buffer: fresh large arrays would cost more than the drawing
-    buffer = np.empty((min(resamples, max(_CHUNK_ROWS, _CHUNK_WEIGHTS // n_images)), n_images))
+    buffer = np.empty((min(resamples, max(at_least, _CHUNK_WEIGHTS // n_images)), n_images))
     for start in range(0, resamples, len(buffer)):
         chunk = buffer[: resamples - start]
         for row in chunk:
@@ -60,7 +63,8 @@ def resampled_sums(columns: NDArray[np.float64], resamples: int = RESAMPLES, see
     """The sum of each column `(n_images, C)` over each resample, `(resamples, C)`."""
     if not len(columns):
         return np.zeros((resamples, columns.shape[1]))
-    return np.concatenate([weights @ columns for weights in resample_weights(len(columns), resamples, seed)])
+    rows = max(_CHUNK_ROWS, columns.shape[1] // _COLUMNS_A_ROW)
+    return np.concatenate([weights @ columns for weights in resample_weights(len(columns), resamples, seed, rows)])
 
 
 def percentile_intervals(samples: NDArray[np.float64]) -> list[Interval | None]:

@@ -23,9 +23,7 @@ def parse_json(text: str, *, unique_keys: bool = True) -> Any:
     that no data has, and, with `unique_keys`, objects that have a key twice; without it the last one counts.
     """
     try:
-        return json.loads(
-            text, parse_constant=_refuse_constant, object_pairs_hook=_object_of_unique_keys if unique_keys else None
-        )
+        return (_UNIQUE_KEYS if unique_keys else _ANY_KEYS).decode(text)
     except RecursionError:
         raise NotJsonError("brackets nested too deeply") from None
     except NotJsonError:
@@ -89,3 +87,8 @@ def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in fields if keys.count(key) > 1)
         raise NotJsonError(f"the key {show(twice)} twice in one object")
     return fields
+
+
+# json.loads would make a decoder at every call
+_UNIQUE_KEYS = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object_of_unique_keys)
+_ANY_KEYS = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -15,12 +15,13 @@ import numpy as np
 
 from boxlist.errors import InputError
 from boxlist.metrics.iou import as_boxes, iou_of_pairs, is_possible
-from boxlist.metrics.pairs import equal_key_pairs
+from boxlist.metrics.pairs import compact_keys, equal_key_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _PEELING_ROUNDS = 12
+_FEW = 64  # candidates of a ground truth, up to which it is not worth while to leave any out
 
 
 class Candidates(NamedTuple):
@@ -61,7 +62,8 @@ def match_boxes(
     for name, boxes, key in (("predictions", predictions, keys[0]), ("ground truths", truths, keys[1])):
         if len(boxes) != len(key):
             raise InputError(name, expected=f"{len(boxes)} keys", got=str(len(key)), remedy="Give one key a box.")
-    return take_greedily(overlaps(predictions, truths, keys[0], keys[1], threshold).candidates)
+    one_part = np.zeros(len(predictions), dtype=bool)
+    return take_greedily(overlaps(predictions, truths, keys[0], keys[1], one_part, threshold).candidates)
 
 
 def overlaps(
@@ -69,22 +71,32 @@ def overlaps(
     truths: NDArray[np.float64],
     prediction_keys: NDArray[np.int64],
     truth_keys: NDArray[np.int64],
+    parts: NDArray[np.bool_],
     threshold: float,
 ) -> Overlaps:
     """The same-key pairs at or above the threshold, in greedy order, and every ground truth's best IoU.
 
-    Ground truths `(G, 4)` are finite; predictions `(P, 4)` may hold anything, impossible ones are passed over.
+    Ground truths `(G, 4)` are finite; predictions `(P, 4)` may hold anything, impossible ones are passed over. `parts`
+    `(P,)` divides the predictions into two. Candidates are all that it takes to match all predictions, or either part
+    alone: a ground truth among n of its key takes one of its first n, since the others can have taken n - 1. So they
+    stay few when thousands of predictions overlap everything.
     """
     real_truths = np.flatnonzero(is_possible(truths))
     real_predictions = np.flatnonzero(is_possible(predictions))
     truths_compared, predictions_compared = truths[real_truths], predictions[real_predictions]
     best_iou = np.zeros(len(truths))
+    keys = compact_keys(truth_keys[real_truths], prediction_keys[real_predictions])
+    most_truths, most_predictions = (int(np.bincount(part).max(initial=0)) for part in keys)
+    enough = max(_FEW, most_truths)
     kept: list[Candidates] = []
-    for pairs in equal_key_pairs(truth_keys[real_truths], prediction_keys[real_predictions]):
+    for pairs in equal_key_pairs(*keys):
         iou = iou_of_pairs(truths_compared, predictions_compared, pairs)
         starts = np.flatnonzero(np.diff(pairs.left, prepend=-1))
         best_iou[real_truths[pairs.left[starts]]] = np.maximum.reduceat(iou, starts)
         near = np.flatnonzero(iou >= threshold)
+        if most_predictions > enough:
+            group = 2 * pairs.left[near] + parts[real_predictions[pairs.right[near]]]
+            near = near[_first_of_each(group, iou[near], enough)]
         kept.append(Candidates(real_truths[pairs.left[near]], real_predictions[pairs.right[near]], iou[near]))
     # pairs come by ground truth, then by prediction, so a stable sort by IoU is the greedy order
     found = _joined(kept)
@@ -118,7 +130,7 @@ def take_greedily(candidates: Candidates) -> Candidates:
         waiting = waiting[free_truths[truth] & free_predictions[prediction]]
         if not len(waiting):
             break
-    taken.append(_take_one_by_one(candidates, waiting, free_truths, free_predictions))
+    taken.append(_take_one_by_one(candidates, waiting))
     return _at(candidates, np.sort(np.concatenate(taken)))
 
 
@@ -134,17 +146,23 @@ def _highest_first(iou: NDArray[np.float64]) -> NDArray[np.int64]:
     return order
 
 
-def _take_one_by_one(
-    candidates: Candidates,
-    waiting: NDArray[np.int64],
-    free_truths: NDArray[np.bool_],
-    free_predictions: NDArray[np.bool_],
-) -> NDArray[np.int64]:
-    taken = []
-    for place in waiting.tolist():
-        truth, prediction = candidates.truth[place], candidates.prediction[place]
-        if free_truths[truth] and free_predictions[prediction]:
-            free_truths[truth] = free_predictions[prediction] = False
+def _first_of_each(group: NDArray[np.int64], iou: NDArray[np.float64], enough: int) -> NDArray[np.int64]:
+    """Which are among the first `enough` of their group in greedy order; as places, in their own order."""
+    order = np.lexsort((-iou, group))
+    in_order = group[order]
+    rank = np.arange(len(order)) - np.searchsorted(in_order, in_order)
+    return np.sort(order[rank < enough])
+
+
+def _take_one_by_one(candidates: Candidates, waiting: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same for `waiting`, places whose ground truths and predictions are all still free."""
+    places = waiting.tolist()
+    ends = zip(candidates.truth[waiting].tolist(), candidates.prediction[waiting].tolist(), strict=True)
+    taken, truths, predictions = [], set(), set()
+    for place, (truth, prediction) in zip(places, ends, strict=True):
+        if truth not in truths and prediction not in predictions:
+            truths.add(truth)
+            predictions.add(prediction)
             taken.append(place)
     return np.array(taken, dtype=np.int64)
 

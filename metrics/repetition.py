@@ -1,4 +1,4 @@
-"""How much an answer repeats itself: exactly, record for record, and nearly, box for box.
+"""How much an answer repeats itself, record for record; `near_copies` says how much it nearly does.
 
 Two records are exact repeats when label and coordinates are equal, as the model wrote them (`Record.key`): 45 equals
 45.0, and -0 equals 0. The duplicate rate of an image is (n - unique) / n, 0 for an empty list, and its figure over
@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from boxlist.metrics.iou import iou_of_pairs, is_possible
-from boxlist.metrics.pairs import earlier_pairs
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-NEAR_IOU = 0.9
 
 
 class Repeats(NamedTuple):
@@ -64,24 +59,6 @@ def count_repeats(first: NDArray[np.int64], counts: NDArray[np.int64]) -> Repeat
     most = np.minimum(counts, 1)
     np.maximum.at(most, image, np.bincount(first)[first[repeated]] if len(first) else most[:0])
     return Repeats(np.bincount(image, minlength=len(counts)), most, prefix)
-
-
-def has_near_copy(
-    keys: NDArray[np.int64], boxes_xyxy_px: NDArray[np.float64], first: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Which records have an earlier one of equal key at an IoU of `NEAR_IOU` or more, `(P,)`.
-
-    An impossible box has no area and so no near copy, though it may have an exact one.
-    """
-    possible = is_possible(boxes_xyxy_px)
-    fresh = first == np.arange(len(first))
-    near: NDArray[np.bool_] = possible & ~fresh  # an exact copy of a possible box has IoU 1 with it
-    compared = np.flatnonzero(possible & fresh)
-    boxes = boxes_xyxy_px[compared]
-    for pairs in earlier_pairs(keys[compared]):
-        close = iou_of_pairs(boxes, boxes, pairs) >= NEAR_IOU
-        near[compared[pairs.left[close]]] = True
-    return near
 
 
 def _of_equal_hash(keys: NDArray[np.int64], coordinates: NDArray[np.float64]) -> NDArray[np.int64]:

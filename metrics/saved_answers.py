@@ -72,6 +72,8 @@ def _read_line(line: str, where: str, wanted: Collection[ImageId]) -> GivenAnswe
         )
     if not isinstance(text, str):
         raise InputError(where, expected="response as text", got=show(text), remedy=_FIX)
+    if len(fields) == 2:
+        return GivenAnswer(image_id, text)
     return GivenAnswer(image_id, text, **_options(fields, where))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -123,30 +123,46 @@ def _added(columns: Columns, names: Sequence[str]) -> NDArray[np.float64]:
     return total
 
 
-def _bootstrap(
-    chosen: Iterable[Metric], parts: dict[str, Parts], seed: int, resamples: int
-) -> dict[str, Interval | None]:
-    """The percentile interval of every metric that is a ratio.
+def resampled_values(parts: Sequence[Parts], resamples: int, seed: int) -> NDArray[np.float64]:
+    """The metric of each `Parts` over each resample of the images, `(resamples, len(parts))`, NaN where undefined.
 
-    Metrics share most of their columns, so each distinct column is added up once.
+    All of them over the same resamples.
     """
+    columns, places = distinct_columns([part for each in parts for part in each])
+    sums = resampled_sums(columns, resamples, seed)
+    return values_of_sums(sums[:, places].reshape(resamples, len(parts), 3))
+
+
+def distinct_columns(columns: Iterable[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The columns without repetition, `(n_images, D)`, and the place of each in them: metrics share most of theirs."""
     places: dict[bytes, int] = {}
     distinct: list[NDArray[np.float64]] = []
-
-    def place_of(column: NDArray[np.float64]) -> int:
+    found = []
+    for given in columns:
+        column = np.asarray(given, dtype=np.float64)
         place = places.setdefault(column.tobytes(), len(distinct))
         if place == len(distinct):
             distinct.append(column)
-        return place
+        found.append(place)
+    return np.stack(distinct, axis=1), np.array(found)
 
+
+def values_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metrics from the sums of their parts, `(..., 3)` to `(...)`; NaN where nothing counts."""
+    numerators, denominators, counts = np.moveaxis(sums, -1, 0)
+    # where nothing counts the metric is undefined, though the division would give something; counts are whole
+    values: NDArray[np.float64] = np.where(counts > 0.5, numerators / np.maximum(denominators, 1.0), np.nan)
+    return values
+
+
+def _bootstrap(
+    chosen: Iterable[Metric], parts: dict[str, Parts], seed: int, resamples: int
+) -> dict[str, Interval | None]:
+    """The percentile interval of every metric that is a ratio."""
     names = [metric.name for metric in chosen if metric.over_images == "ratio"]
     if not names:
         return {}
-    used = np.array([[place_of(np.asarray(part, dtype=np.float64)) for part in parts[name]] for name in names])
-    sums = resampled_sums(np.stack(distinct, axis=1), resamples, seed)
-    numerators, denominators, counts = (sums[:, places] for places in used.T)
-    # where nothing counts the metric is undefined, though the division would give something
-    samples = np.where(counts > 0, numerators / np.maximum(denominators, 1.0), np.nan)
+    samples = resampled_values([parts[name] for name in names], resamples, seed)
     return dict(zip(names, percentile_intervals(samples), strict=True))
 
 

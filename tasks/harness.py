@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from boxlist.metrics.inputs import ImageRow
+    from boxlist.metrics.summary import MetricValue
     from boxlist.tasks.datasets.split_folder import Document
 
 SEED = 0
@@ -184,4 +185,15 @@ def _figure(items: Sequence[Item], end: End) -> float | None:
     interval depend on which columns are resampled in one product."""
     first = items[0]
     rows = sorted((item.row for item in items), key=lambda row: row["image_id"])
-    return summarise(rows, KINDS[first.kind].metrics, SEED)[first.metric][end]
+    return _summary(first.kind, rows)[first.metric][end]
+
+
+def _summary(kind: str, rows: list[ImageRow]) -> dict[str, MetricValue]:
+    """The figures of all metrics, made once for the same rows: lmms-eval asks for each end of each one by one."""
+    known = _LATEST.get(kind)
+    if known is None or known[0] != rows:
+        known = _LATEST[kind] = (rows, summarise(rows, KINDS[kind].metrics, SEED))
+    return known[1]
+
+
+_LATEST: dict[str, tuple[list[ImageRow], dict[str, MetricValue]]] = {}

@@ -283,14 +283,19 @@ def test_records_and_status_depend_on_the_text_alone(text: str, data: st.DataObj
 
 
 @settings(deadline=None, max_examples=200)
-@given(text=TEXTS, limits=st.tuples(st.integers(30, 90), st.integers(2, 4)), blanks=st.sampled_from([0, 20, 100]))
-def test_limits_do_not_depend_on_the_pieces(text: str, limits: tuple[int, int], blanks: int) -> None:
+@given(
+    text=TEXTS,
+    limits=st.tuples(st.integers(30, 90), st.integers(2, 4)),
+    slack=st.sampled_from([0, 10]),
+    blanks=st.sampled_from([0, 20, 100]),
+)
+def test_limits_do_not_depend_on_the_pieces(text: str, limits: tuple[int, int], slack: int, blanks: int) -> None:
     text = " " * blanks + text.replace("\n", " " * blanks)
     with pytest.MonkeyPatch.context() as patch:
         for module in (json_list, plain_list):
             patch.setattr(module, "MAX_RECORD_CHARS", limits[0])
         patch.setattr(json_list, "MAX_DEPTH", limits[1])
-        patch.setattr(json_list, "SLACK_CHARS", 0)
+        patch.setattr(json_list, "SLACK_CHARS", slack)
         found, status = scan(text)
         assert scan([text]) == (found, status)
         assert read_answer(text, NORM) == Answer(status, tuple(one.record for one in found))  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ MAX_DEPTH = 32
 """Open brackets that are remembered at once: what nests deeper than this is no record."""
 
 SLACK_CHARS = 256
-"""Text that may be kept without need, so that the rest of it is not moved at every call."""
+"""Text that may wait to be read, and text that may be kept without need, so that not every call has work to do."""
 
-MAX_RETAINED = MAX_RECORD_CHARS + SLACK_CHARS + 2 * MAX_DEPTH
+MAX_RETAINED = MAX_RECORD_CHARS + 2 * SLACK_CHARS + 2 * MAX_DEPTH
 """What a scanner keeps between two calls, in characters and brackets, is never more than this."""
 
 

@@ -12,6 +12,7 @@ float64 cannot hold are no finite numbers; booleans are no numbers. Any other fi
 quote opens or closes a string depends on which `{` one starts from, and there are only two ways to see it. So two
 stacks of open brackets are kept, one for each way: at any time one is `outside` strings and the other `inside` one,
 and a quote swaps them. A `}` takes its `{` off the outside stack, and the C parser of `json` judges what lies between.
+Nothing but a `}` completes a record, so what comes without one only waits, up to `SLACK_CHARS`.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class JsonListScanner:
         self._n_coordinates = protocol.n_coordinates
         self._text = ""  # the end of what was fed, as far back as anything still needs it
         self._base = 0  # index of its first character in all that was fed
+        self._waiting = ""  # what was fed after that and is not yet read
         # open brackets, oldest first: p for a `{` at index p, ~p for a `[`
         self._outside: list[int] = []
         self._inside: list[int] = []
@@ -78,12 +80,42 @@ class JsonListScanner:
     @property
     def retained(self) -> int:
         """Characters and brackets kept between calls; `MAX_RETAINED` at most."""
-        return len(self._text) + len(self._outside) + len(self._inside)
+        return len(self._text) + len(self._waiting) + len(self._outside) + len(self._inside)
 
     def feed(self, piece: str) -> list[FoundRecord]:
         """Read the next piece; return the records that it completes, in order."""
+        self._waiting += piece
+        return self._read() if "}" in piece or len(self._waiting) > SLACK_CHARS else []
+
+    def finish(self) -> Status:
+        """The status of everything fed so far; feeding may go on after it.
+
+        valid: white space and at most one fence around one JSON array of nothing but records. truncated: the text
+        ended inside an open list, or inside the fence around a closed one. empty: nothing but white space or a fence
+        with nothing in it. malformed: the rest.
+        """
+        self._read()
+        if self._blank:
+            return "empty"
+        whole = self._status_of_list()
+        if whole is not None:
+            return whole
+        return "truncated" if any(bracket < 0 for bracket in (*self._outside, *self._inside)) else "malformed"
+
+    def rest(self) -> list[FoundRecord]:
+        """The records that only the end of the answer completes: none, a record needs its closing brace."""
+        return []
+
+    def open_brackets(self) -> tuple[int, ...]:
+        """The brackets that are open outside strings, oldest first: p for a `{` at index p, ~p for a `[`."""
+        self._read()
+        return tuple(self._outside)
+
+    def _read(self) -> list[FoundRecord]:
+        """Read what waits; return the records in it, in order."""
         fresh = len(self._text)
-        self._text += piece
+        self._text += self._waiting
+        self._waiting = ""
         if self._blank:
             self._skip_leading_blanks()
         found: list[FoundRecord] = []
@@ -98,28 +130,6 @@ class JsonListScanner:
         if len(self._text) > SLACK_CHARS:
             self._forget()
         return found
-
-    def finish(self) -> Status:
-        """The status of everything fed so far; feeding may go on after it.
-
-        valid: white space and at most one fence around one JSON array of nothing but records. truncated: the text
-        ended inside an open list, or inside the fence around a closed one. empty: nothing but white space or a fence
-        with nothing in it. malformed: the rest.
-        """
-        if self._blank:
-            return "empty"
-        whole = self._status_of_list()
-        if whole is not None:
-            return whole
-        return "truncated" if any(bracket < 0 for bracket in (*self._outside, *self._inside)) else "malformed"
-
-    def rest(self) -> list[FoundRecord]:
-        """The records that only the end of the answer completes: none, a record needs its closing brace."""
-        return []
-
-    def open_brackets(self) -> tuple[int, ...]:
-        """The brackets that are open outside strings, oldest first: p for a `{` at index p, ~p for a `[`."""
-        return tuple(self._outside)
 
     def _mark(self, run: str, start: int, found: list[FoundRecord]) -> None:
         char, length = run[0], len(run)

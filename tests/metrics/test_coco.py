@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from boxlist.errors import InputError
+from boxlist.metrics import coco
 from boxlist.metrics.coco import read_coco
+from boxlist.metrics.regular_coco import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +155,42 @@ def test_a_broken_box_of_infinity(tmp_path: Path) -> None:
     text = json.dumps(content()).replace("2.5", "1e999")
     with pytest.raises(InputError, match=r"annotation 1: expected bbox of four finite numbers, got \[1, Infinity"):
         read_coco(write(tmp_path, text))
+
+
+ODD_BOXES: list[object] = [
+    *([1, 2, 3, 4], [1, 2, 3.5, 4], [1, 2, 3], [1, 2, 3, 0], [1, 2, 3, "4"], [1, 2, 3, True]),
+    *([0, 0, 1e9, 1], [10**9, 1, 1, 1], [2**53 + 1, 1, 1, 1]),
+]
+ODD = st.sampled_from(
+    [*ODD_BOXES, 0, 1, -1, 1.0, 2.5, 3, 4, 17, 2**70, -(2**70), True, False, None, "", " ", "17", "a", [], {}]
+)
+PLACES = [(part, entry, key) for part, entries in content().items() for entry, of in enumerate(entries) for key in of]
+
+
+@given(st.lists(st.tuples(st.sampled_from([*PLACES, ("annotations", 0, "iscrowd")]), ODD), max_size=3), st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_the_fast_way_reads_what_the_slow_way_reads(changes: list[tuple[Any, Any]], drop_invalid: bool) -> None:
+    data = content()
+    for (part, entry, key), value in changes:
+        data[part][entry][key] = value
+    text = json.dumps(data)
+    fast = read_regular(text)
+    try:
+        slow = coco.read_every_word(text, "truth.json", drop_invalid=drop_invalid)
+    except InputError:
+        assert fast is None
+        return
+    if fast is not None:
+        assert repr(fast) == repr(slow)
+        assert all(truth.boxes_xyxy_px.dtype == np.float64 for truth in fast.truths.values())
+
+
+def test_what_is_regular_is_read_the_fast_way() -> None:
+    """Otherwise it would be of no use; what it does not know may be there."""
+    data = content()
+    data["info"] = {"year": 2026}
+    data["annotations"][0].update(iscrowd=1, segmentation=[[1, 2.5]], bbox=None)
+    data["images"][0]["file_name"] = "café.jpg"
+    read = read_regular(json.dumps(data, ensure_ascii=False))
+    assert read is not None
+    assert (read.truths[17].labels, read.crowd_left_out) == (("traffic light",), 1)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from boxlist.errors import InputError
 from boxlist.metrics import matching
-from boxlist.metrics.matching import Candidates, match_boxes, take_greedily
+from boxlist.metrics.matching import Candidates, match_boxes, overlaps, take_greedily
+from boxlist.metrics.separability import match_tail_alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,3 +161,38 @@ def test_a_chain_longer_than_the_rounds_is_settled() -> None:
     taken = take_greedily(Candidates(truth, prediction, np.linspace(1, 0.5, len(truth))))
     assert taken.truth.tolist() == list(range(n))
     assert taken.prediction.tolist() == list(range(n))
+
+
+corners = st.tuples(*[st.integers(0, 3)] * 2, *[st.integers(4, 6)] * 2)
+keyed = st.tuples(st.integers(0, 1), corners)
+
+
+@given(st.lists(st.tuples(keyed, st.booleans()), max_size=14), st.lists(keyed, max_size=4))
+@settings(deadline=None, max_examples=200)
+def test_candidates_that_are_left_out_change_no_match(
+    predictions: list[tuple[tuple[int, tuple[int, ...]], bool]], truths: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    """Neither those of all predictions nor those of a tail alone, and ties are settled alike."""
+    boxes = np.array([box for (_, box), _ in predictions], dtype=np.float64).reshape(-1, 4)
+    truth_boxes = np.array([box for _, box in truths], dtype=np.float64).reshape(-1, 4)
+    keys = np.array([key for (key, _), _ in predictions], dtype=np.int64)
+    truth_keys = np.array([key for key, _ in truths], dtype=np.int64)
+    prefix = np.array([part for _, part in predictions], dtype=bool)
+    found = []
+    for few in (1000, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(matching, "_FEW", few)
+            candidates, best_iou = overlaps(boxes, truth_boxes, keys, truth_keys, prefix, 0.3)
+        matches = (take_greedily(candidates), match_tail_alone(candidates, prefix))
+        found.append([best_iou.tolist(), *([column.tolist() for column in match] for match in matches)])
+        most = max(1, len(truths)) if few == 0 else len(predictions)
+        assert len(candidates.iou) <= 2 * most * len(truths)
+    assert found[0] == found[1]
+
+
+def test_thousands_of_predictions_that_overlap_everything_leave_few_candidates() -> None:
+    boxes = np.array([0.0, 0, 1000, 1000]) + np.random.default_rng(0).uniform(-30, 30, (3000, 4))
+    keys = np.zeros(3000, dtype=np.int64)
+    found = overlaps(boxes, boxes[:100], keys, keys[:100], keys > 0, 0.3)
+    assert len(found.candidates.iou) == 100 * 100
+    assert take_greedily(found.candidates).truth.tolist() == list(range(100))

@@ -1,4 +1,4 @@
-"""Exact repeats against sets of normalised records; near ones against every pair."""
+"""Exact repeats against sets of normalised records."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxlist.metrics import pairs, repetition
-from boxlist.metrics.repetition import count_repeats, first_copies, has_near_copy
+from boxlist.metrics import repetition
+from boxlist.metrics.repetition import count_repeats, first_copies
 from boxlist.records import Record
 
 if TYPE_CHECKING:
@@ -80,46 +80,3 @@ def test_against_sets(rows: list[list[tuple[int, Box]]], collide: bool) -> None:
         repeated = [place for place, record in enumerate(image) if record in image[:place]]
         prefixes.append(repeated[0] if repeated else len(image))
     assert repeats.prefix.tolist() == prefixes
-
-
-@pytest.mark.parametrize(
-    ("boxes", "expected"),
-    [
-        ([A, (0, 0, 10, 9)], [False, True]),  # exactly 0.9
-        ([A, (0, 0, 10, 8.9)], [False, False]),
-        ([A, C, A, (0, 0, 10, 9.5)], [False, False, True, True]),
-        ([(0, 0, 10, 9), A], [False, True]),  # the later one is the copy
-        # 0.9 is not carried along a chain: the third is near the second alone, which is enough
-        ([(0, 0, 10, 8.1), (0, 0, 10, 9), A], [False, True, True]),
-        # an impossible box has an exact copy, and no near one
-        ([(5, 5, 5, 5), (5, 5, 5, 5)], [False, False]),
-    ],
-)
-def test_near_copies(boxes: list[Box], expected: list[bool]) -> None:
-    keys, coordinates, _ = arrays([[(0, box) for box in boxes]])
-    assert has_near_copy(keys, coordinates, first_copies(keys, coordinates)).tolist() == expected
-
-
-def test_near_copies_are_of_one_label_and_one_image() -> None:
-    keys, coordinates, _ = arrays([[(0, A), (1, A)], [(0, A)]])
-    assert has_near_copy(keys, coordinates, first_copies(keys, coordinates)).tolist() == [False] * 3
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 1 << 15])
-def test_chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    low = rng.integers(0, 3, (200, 2)).astype(np.float64)
-    boxes = np.concatenate([low, low + rng.integers(20, 24, (200, 2))], axis=1)
-    keys = rng.integers(0, 5, 200)
-    first = first_copies(keys, boxes)
-    expected = []
-    for place, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
-        near = False
-        for (a1, b1, a2, b2), key in zip(boxes[:place].tolist(), keys[:place].tolist(), strict=True):
-            shared = (min(x2, a2) - max(x1, a1)) * (min(y2, b2) - max(y1, b1))
-            iou = shared / ((x2 - x1) * (y2 - y1) + (a2 - a1) * (b2 - b1) - shared)
-            near |= key == keys[place] and iou >= 0.9
-        expected.append(near)
-    monkeypatch.setattr(pairs, "CHUNK_PAIRS", chunk)
-    assert has_near_copy(keys, boxes, first).tolist() == expected
-    assert 50 < sum(expected) < 200
