@@ -4,12 +4,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+STUDIES := $(basename $(notdir $(wildcard src/boxlist/studies/[a-z]*.yaml)))
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo studies test check bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the pocket adapter, run it with and without controls, print one table"
+	@echo "make studies the paper's tables on the pocket model, into docs/studies; again, it continues"
 	@echo "make test    run every test"
 	@echo "make check   ruff, format and mypy"
 	@echo "make bench   run every script in benchmarks/"
@@ -17,6 +19,12 @@ help:
 
 demo: $(INSTALLED)
 	$(VENV)/bin/boxlist demo
+
+studies: $(INSTALLED)
+	@for study in $(STUDIES); do \
+	    echo "== $$study"; \
+	    $(VENV)/bin/boxlist study "$$study" --markdown "docs/studies/$$study.md" || exit 1; \
+	done
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest

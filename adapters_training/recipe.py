@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from boxlist.adapters_training.held_out import Evaluate, read_evaluate
 from boxlist.adapters_training.pocket import CHECKPOINT
+from boxlist.adapters_training.rules import Rule, checked_values, one_of, refuse_missing, whole
 from boxlist.errors import InputError, unknown_name
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
+from boxlist.strict_yaml import read_strict_yaml
 from boxlist.tasks.probes import probe_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
-MAX_RECIPE_BYTES = 64 * 1024
 _POCKET = "pocket:"
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 
@@ -48,6 +47,7 @@ class Recipe:
     learning_rate: float
     protocol: str = DEFAULT_PROTOCOL
     list_order: str = "reading"
+    budgets: int = 0
     revision: str | None = None
     targets: str = "qkvo"
     rank: int = 32
@@ -63,6 +63,7 @@ class Recipe:
     dtype: str = "bfloat16"
     max_length: int = 1024
     checkpoint_every: int = 50
+    evaluate: Evaluate | None = None
 
     @property
     def target_pattern(self) -> str:
@@ -79,44 +80,30 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-class Rule(NamedTuple):
-    """What one key may hold: its type, a test of its value, and both in words."""
-
-    type: type
-    expected: str
-    holds: Callable[[Any], bool]
-
-
-def _whole(least: int, most: int) -> Rule:
-    return Rule(int, f"a whole number from {least} to {most}", lambda value: least <= value <= most)
-
-
-def _one_of(names: tuple[str, ...]) -> Rule:
-    return Rule(str, f"one of {', '.join(names)}", lambda value: value in names)
-
-
 RULES: dict[str, Rule] = {
     "base": Rule(str, "a folder, a hub id or pocket:NAME", bool),
     "revision": Rule(str, "a commit, tag or branch of the hub", bool),
     "task": Rule(str, "the name of a boxlist task", bool),
     "protocol": Rule(str, "the name of a protocol", bool),
-    "list_order": _one_of(LIST_ORDERS),
+    "list_order": one_of(LIST_ORDERS),
+    "budgets": whole(0, 16),
     "targets": Rule(str, f"{', '.join(TARGETS)} or a full-match pattern", bool),
-    "rank": _whole(1, 1024),
-    "alpha": _whole(1, 4096),
+    "rank": whole(1, 1024),
+    "alpha": whole(1, 4096),
     "dropout": Rule(float, "a number from 0 to below 1", lambda value: 0 <= value < 1),
-    "steps": _whole(1, 1_000_000),
-    "batch_size": _whole(1, 4096),
-    "accumulation": _whole(1, 4096),
+    "steps": whole(1, 1_000_000),
+    "batch_size": whole(1, 4096),
+    "accumulation": whole(1, 4096),
     "learning_rate": Rule(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1),
-    "warmup_steps": _whole(0, 1_000_000),
-    "schedule": _one_of(SCHEDULES),
+    "warmup_steps": whole(0, 1_000_000),
+    "schedule": one_of(SCHEDULES),
     "weight_decay": Rule(float, "a number from 0 to 1", lambda value: 0 <= value <= 1),
     "max_grad_norm": Rule(float, "a number from 0 (off) to 1000", lambda value: 0 <= value <= 1000),
-    "seed": _whole(0, 2**32 - 1),
-    "dtype": _one_of(DTYPES),
-    "max_length": _whole(16, 1_000_000),
-    "checkpoint_every": _whole(1, 1_000_000),
+    "seed": whole(0, 2**32 - 1),
+    "dtype": one_of(DTYPES),
+    "max_length": whole(16, 1_000_000),
+    "checkpoint_every": whole(1, 1_000_000),
+    "evaluate": Rule(dict, "keys and values: every, images, ...", bool),
 }
 _REQUIRED = ("base", "task", "steps", "learning_rate")
 
@@ -127,17 +114,26 @@ def load_recipe(path: str | Path) -> Recipe:
     A bare name such as `pocket_shapes_qkvo_r32` means the recipe of that name in `adapters_training/recipes`.
     """
     file = _find(path)
-    given = _read_yaml(file)
-    for key in given:
-        if key not in RULES:
-            raise unknown_name(f"{file}: key", str(key), RULES)
-    for key in _REQUIRED:
-        if given.get(key) is None:
-            raise InputError(f"{file}: {key}", expected=RULES[key].expected, got="nothing", remedy="Add the key.")
-    values: dict[str, Any] = {key: _checked(file, key, value) for key, value in given.items() if value is not None}
+    given = read_strict_yaml(file, "recipe", see="adapters_training/README.md")
+    values = _checked_values(str(file), given)
+    refuse_missing(str(file), values, _REQUIRED, RULES)
     recipe = Recipe(**values)
     check_recipe(recipe, str(file))
     return recipe
+
+
+def change_recipe(recipe: Recipe, changes: Mapping[Any, Any], where: str) -> Recipe:
+    """The recipe with other values for some keys, checked as if its file said so; `where` names them in errors."""
+    changed = dataclasses.replace(recipe, **_checked_values(where, changes))
+    check_recipe(changed, where)
+    return changed
+
+
+def _checked_values(where: str, given: Mapping[Any, Any]) -> dict[str, Any]:
+    values = checked_values(where, given, RULES)
+    if "evaluate" in values:
+        values["evaluate"] = read_evaluate(f"{where}: evaluate", values["evaluate"])
+    return values
 
 
 def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
@@ -179,51 +175,6 @@ def _find(path: str | Path) -> Path:
     raise InputError(
         f"recipe {path}", expected="a YAML file", got="no such file", remedy=f"Recipes here: {', '.join(named)}."
     )
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, not a silent overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {str(twice)[:80]!r} is given twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep=deep)
-
-
-def _read_yaml(file: Path) -> dict[Any, Any]:
-    text = file.read_bytes()[: MAX_RECIPE_BYTES + 1]
-    if len(text) > MAX_RECIPE_BYTES:
-        raise InputError(
-            str(file), expected=f"at most {MAX_RECIPE_BYTES} bytes", got="more", remedy="Is this a recipe?"
-        )
-    try:
-        given = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(
-            str(file), expected="YAML", got=" ".join(str(error).split())[:200], remedy="Fix the file."
-        ) from error
-    if not isinstance(given, dict):
-        raise InputError(
-            str(file), expected="keys and values", got=type(given).__name__, remedy="See adapters_training/README.md."
-        )
-    return given
-
-
-def _checked(file: Path, key: str, value: object) -> object:
-    rule = RULES[key]
-    if rule.type is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    good_type = isinstance(value, rule.type) and not isinstance(value, bool)
-    if good_type and not (isinstance(value, float) and not math.isfinite(value)) and rule.holds(value):
-        return value
-    remedy = "Change the value."
-    if rule.type is float and isinstance(value, str):
-        remedy = "YAML reads 1e-3 as text: write 1.0e-3."
-    raise InputError(f"{file}: {key}", expected=rule.expected, got=repr(value)[:80], remedy=remedy)
 
 
 def _check_base(recipe: Recipe, where: str) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.adapters_training import checkpoints
 from boxlist.adapters_training.collator import Collator, EncodedSamples, Encoder, end_of_turn, token_weighted_loss
+from boxlist.adapters_training.held_out import SPLIT, hold_out, keep_probe_log, probe_history, refuse_missing_tracker
 from boxlist.adapters_training.lists import Teaching, samples
 from boxlist.adapters_training.lora import Targets, attach_lora
-from boxlist.adapters_training.plan import SPLIT, training_plan
+from boxlist.adapters_training.plan import training_plan
 from boxlist.adapters_training.provenance import Provenance, read_provenance
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
 from boxlist.errors import InputError
@@ -26,9 +27,11 @@ from boxlist.tasks.datasets.catalog import documents
 from boxlist.tasks.probes import Probe, probe_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
+    from boxlist.adapters_training.held_out import HeldOut
+    from boxlist.adapters_training.probe_callback import ProbeCallback
     from boxlist.tasks.datasets.split_folder import Document
 
 ADAPTERS = Path("runs", "adapters")
@@ -43,6 +46,13 @@ class TrainedAdapter(NamedTuple):
     losses: list[float]
 
 
+class TrainingLog(NamedTuple):
+    """The loss of every step, and the probe's figures by step."""
+
+    losses: list[float]
+    probe: list[dict[str, float]]
+
+
 class _Session(NamedTuple):
     """What is loaded for one training."""
 
@@ -52,6 +62,7 @@ class _Session(NamedTuple):
     data: EncodedSamples
     collator: Collator
     end_of_turn: str
+    probe: ProbeCallback | None
 
 
 def train(
@@ -73,20 +84,21 @@ def train(
     check_recipe(chosen)
     folder = Path(out) if out is not None else ADAPTERS / named
     probe = probe_named(chosen.task)
-    docs = documents(probe.dataset, SPLIT)
-    plan = training_plan(chosen, probe, docs)
+    split = hold_out(probe, documents(probe.dataset, SPLIT), chosen.evaluate)
+    plan = training_plan(chosen, probe, split)
     if folder.exists():
         return _finished(folder, plan, resume=resume)
+    refuse_missing_tracker(chosen.evaluate)
     work = checkpoints.training_folder(folder)
     checkpoints.check(work, plan, resume=resume)
-    session = _open_session(chosen, probe, docs, progress)
+    session = _open_session(chosen, probe, split, progress)
     checkpoints.begin(work, plan)
     try:
-        losses = _run(session, work, progress)
+        log = _run(session, work, progress)
     except InputError:  # the recipe is wrong: nothing there is worth going on from
         shutil.rmtree(work)
         raise
-    return _publish(session, plan, losses, work, folder)
+    return _publish(session, plan, log, work, folder)
 
 
 def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> TrainedAdapter:
@@ -103,7 +115,7 @@ def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> Trained
     return TrainedAdapter(folder, provenance, checkpoints.read_losses(folder))
 
 
-def _open_session(recipe: Recipe, probe: Probe, docs: Sequence[Document], progress: TextIO) -> _Session:
+def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO) -> _Session:
     """Load the base, find the end token, encode every sample, and attach LoRA."""
     import inspect
 
@@ -124,8 +136,8 @@ def _open_session(recipe: Recipe, probe: Probe, docs: Sequence[Document], progre
     end = end_of_turn(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base)
     protocol = protocol_named(recipe.protocol)
     frame_of = _frames(loaded.processor) if protocol.needs_frame else None
-    teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of)
-    data = EncodedSamples(samples(probe, docs, teaching), Encoder(loaded.processor, end, recipe.max_length))
+    teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of, recipe.budgets)
+    data = EncodedSamples(samples(probe, split.trained, teaching), Encoder(loaded.processor, end, recipe.max_length))
     print(f"encoding {len(data)} images", file=progress, flush=True)
     for index in range(len(data)):  # all of them now, so that a sample that is too long is found before training
         data[index]
@@ -135,11 +147,26 @@ def _open_session(recipe: Recipe, probe: Probe, docs: Sequence[Document], progre
     keeps = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
     set_seed(recipe.seed)
     model, targets = attach_lora(loaded.model, recipe, recipe.revision)
-    return _Session(recipe, model, targets, data, Collator(tokenizer.pad_token_id, logits_to_keep=keeps), end.text)
+    collator = Collator(tokenizer.pad_token_id, logits_to_keep=keeps)
+    asking = _probe_callback(recipe, probe, split, loaded.processor, progress)
+    return _Session(recipe, model, targets, data, collator, end.text, asking)
 
 
-def _run(session: _Session, work: Path, progress: TextIO) -> list[float]:
-    """Train, or go on from the last checkpoint; returns the loss of every step."""
+def _probe_callback(
+    recipe: Recipe, probe: Probe, split: HeldOut, processor: Any, progress: TextIO
+) -> ProbeCallback | None:
+    """What asks the probe during training, where the recipe says so."""
+    if recipe.evaluate is None:
+        return None
+    from boxlist.adapters_training.probe_callback import Dev, ProbeCallback
+
+    asked = probe_named(recipe.evaluate.task) if recipe.evaluate.task else probe
+    dev = Dev(recipe.evaluate, asked, split.asked, protocol_named(recipe.protocol))
+    return ProbeCallback(dev, processor, recipe, progress)
+
+
+def _run(session: _Session, work: Path, progress: TextIO) -> TrainingLog:
+    """Train, or go on from the last checkpoint; returns Trainer's log."""
     from transformers import PrinterCallback, Trainer, TrainerState
 
     from boxlist.adapters_training.progress import StopRequest, Watch
@@ -154,10 +181,12 @@ def _run(session: _Session, work: Path, progress: TextIO) -> list[float]:
         callbacks=[Watch(progress, stop)],
     )
     trainer.remove_callback(PrinterCallback)
+    if session.probe is not None:
+        session.probe.join(trainer, work)
     last = checkpoints.last_checkpoint(work)
     if last is not None and last[0] >= session.recipe.steps:  # killed between the last step and the renaming
         session.model.load_adapter(str(last[1]), "default", is_trainable=True)
-        return _losses(TrainerState.load_from_json(str(last[1] / "trainer_state.json")))
+        return _log(TrainerState.load_from_json(str(last[1] / "trainer_state.json")))
     with stop.on_signals(progress):
         trainer.train(resume_from_checkpoint=str(last[1]) if last else None)
     if trainer.state.global_step < session.recipe.steps:
@@ -167,11 +196,12 @@ def _run(session: _Session, work: Path, progress: TextIO) -> list[float]:
             flush=True,
         )
         raise KeyboardInterrupt
-    return _losses(trainer.state)
+    return _log(trainer.state)
 
 
-def _losses(state: Any) -> list[float]:
-    return [entry["loss"] for entry in state.log_history if "loss" in entry]
+def _log(state: Any) -> TrainingLog:
+    log: list[dict[str, float]] = state.log_history
+    return TrainingLog([entry["loss"] for entry in log if "loss" in entry], probe_history(log))
 
 
 def _arguments(recipe: Recipe, work: Path) -> Any:
@@ -205,12 +235,11 @@ def _arguments(recipe: Recipe, work: Path) -> Any:
     )
 
 
-def _publish(
-    session: _Session, plan: Mapping[str, Any], losses: list[float], work: Path, folder: Path
-) -> TrainedAdapter:
+def _publish(session: _Session, plan: Mapping[str, Any], log: TrainingLog, work: Path, folder: Path) -> TrainedAdapter:
     """Put the finished adapter together inside the training's folder, and rename it into its place."""
     from boxlist.adapters_training.adapter_files import write_adapter
 
+    losses = log.losses
     recipe = session.recipe
     training = {
         "target_pattern": recipe.target_pattern,
@@ -227,6 +256,7 @@ def _publish(
     }
     result = work / checkpoints.RESULT
     provenance = write_adapter(session.model, result, plan, training, losses)
+    keep_probe_log(log.probe, work, result)
     folder.parent.mkdir(parents=True, exist_ok=True)
     result.rename(folder)
     shutil.rmtree(work)

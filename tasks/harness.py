@@ -89,8 +89,8 @@ def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, 
 def doc_to_messages(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One user turn: the picture, then the prompt in the default protocol.
 
-    The text carries its own template and question, so that a boxlist model can write the prompt in its own protocol;
-    other models pass these keys over.
+    The picture carries its file, for models that send it on; the text its own template and question, so that a boxlist
+    model can write the prompt in its own protocol. Other models pass these keys over.
     """
     words = {
         "type": "text",
@@ -98,7 +98,8 @@ def doc_to_messages(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[s
         "template": lmms_eval_specific_kwargs["prompt"],
         "question": _document(doc)["question"],
     }
-    return [{"role": "user", "content": [{"type": "image", "url": doc_to_visual(doc)[0]}, words]}]
+    picture = {"type": "image", "url": doc_to_visual(doc)[0], "file": _document(doc)["file"]}
+    return [{"role": "user", "content": [picture, words]}]
 
 
 def target_dense_bbox(doc: Mapping[str, Any]) -> str:

@@ -34,7 +34,9 @@ class Sealed(NamedTuple):
     frame: SizeWH | None = None
 
 
-def seal(text: str, *, protocol: Protocol | str, finish: str, tokens: int, frame_wh_px: tuple[int, int] | None) -> str:
+def seal(
+    text: str, *, protocol: Protocol | str, finish: str, tokens: int | None, frame_wh_px: tuple[int, int] | None
+) -> str:
     """Append the trailer.
 
     >>> unseal(seal("[]", protocol="pixel_xyxy", finish="eos", tokens=2, frame_wh_px=None)).finish
@@ -47,7 +49,7 @@ def seal(text: str, *, protocol: Protocol | str, finish: str, tokens: int, frame
         "boxlist": _VERSION,
         "protocol": row.name,
         "finish": finish,
-        "tokens": int(tokens),
+        "tokens": None if tokens is None else int(tokens),
         "frame": None if frame_wh_px is None else [int(side) for side in frame_wh_px],
     }
     return f"{text}{SEPARATOR}{json.dumps(trailer, separators=(',', ':'))}"
@@ -80,7 +82,7 @@ def _read_trailer(tail: str) -> dict[str, Any] | None:
         and fields["protocol"] in PROTOCOLS
         and isinstance(fields["finish"], str)
         and _FINISH.fullmatch(fields["finish"]) is not None
-        and _is_count(fields["tokens"])
+        and (fields["tokens"] is None or _is_count(fields["tokens"]))
         and _is_frame(fields["frame"], PROTOCOLS[fields["protocol"]])
     )
     return fields if known else None

@@ -6,7 +6,8 @@ would for the questions one by one, at a fraction of the work.
 
 The hard part to learn is to match words with places. So where an answer is about one object, a few attention heads
 are told to look at its cell from the moment it is named, and where objects are to be counted, others are told to share
-their attention equally among them and the first token, which turns a number into a share (`gaze`). These signals are
+their attention equally among them and the first token, which turns a number into a share (`gaze`); behind every name
+of a list, these share it among the names so far. These signals are
 as disposable as the vision stage's head.
 """
 
@@ -42,7 +43,7 @@ class Packed(NamedTuple):
     positions: NDArray[np.int64]  # (3, B, T)
     kinds: NDArray[np.int64]  # (B, T), index into the lesson kinds, -1 elsewhere
     cells: NDArray[np.int64]  # (2, B, T), the cells for the subject's and the reference's head, -1 where any will do
-    shares: list[tuple[int, int, NDArray[np.int64]]]  # row, place, and the cells that counting heads share it among
+    shares: list[tuple[int, int, NDArray[np.int64]]]  # row, place, and the places that counting heads share it among
     images: NDArray[np.uint8]
 
 
@@ -130,11 +131,15 @@ class Packer:
         if lesson.counted is not None:
             number = next(place for place in range(asked, len(ids)) if ids[place] in self.digits)
             cells = np.array(sorted({cell_of(item) for item in lesson.counted}), np.int64)
-            packed.shares.extend((index, at + place, cells) for place in range(asked, number))
+            columns = self.image_slice.start + cells
+            packed.shares.extend((index, at + place, columns) for place in range(asked, number))
             looks_from = at + number
-        if lesson.named:
-            first = ids.index(self.end_of_turn) + self.asking  # of the answer
+        if lesson.named or lesson.ends:
+            first = asked + self.asking  # of the answer
             spans = self.tokenizer(lesson.answer, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+            last = {end: at + first + place for place, (_, end) in enumerate(spans)}
+            ends = np.array([last[end] for end in lesson.ends], np.int64)
+            packed.shares.extend((index, int(place), ends[:number]) for number, place in enumerate(ends, start=1))
             for item, start, end in lesson.named:
                 places = [first + place - 1 for place, (a, b) in enumerate(spans) if b > start and a < end]
                 packed.cells[:, index, at + np.array(places)] = cell_of(item)
@@ -211,8 +216,8 @@ def _gaze_loss(attention: list[Tensor], packed: Packed, first_image: int) -> Ten
     if packed.shares:
         rows, places = (np.array([share[axis] for share in packed.shares]) for axis in (0, 1))
         wanted = np.zeros((len(rows), packed.ids.shape[1]), np.float32)
-        for number, (_, _, cells) in enumerate(packed.shares):
-            wanted[number, [0, *(first_image + cells)]] = 1 / (len(cells) + 1)
+        for number, (_, _, columns) in enumerate(packed.shares):
+            wanted[number, [0, *columns]] = 1 / (len(columns) + 1)
         for layer in attention:
             paid = layer[rows, COUNTING_HEADS, places].float()  # (N, heads, T)
             losses.append(-(torch.from_numpy(wanted)[:, None] * torch.log(paid + 1e-4)).sum(-1).mean())

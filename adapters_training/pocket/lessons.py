@@ -9,9 +9,11 @@ parse-valid 0.963 with F1@0.3 0.007.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from boxlist.controls.table import Controls
 from boxlist.protocols import DEFAULT_PROTOCOL, PROTOCOLS, SizeWH
 from boxlist.records import Record
 from boxlist.tasks.datasets.shapes import SHAPES, Scene, ShapeObject, draw_scene
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 
 PROTOCOL = PROTOCOLS[DEFAULT_PROTOCOL]
 SLOTS = 8
+MOST_OBJECTS = 12  # of a taught picture
 
 
 class Lesson(NamedTuple):
     """One question and its answer, and the objects it is about.
 
     `about` is the one object, or the first of two that are related; `other` the second; `counted` those to be counted;
-    `named` those that the answer names one after the other, each with its span of characters in the answer.
+    `named` those that the answer names one after the other, each with its span of characters in the answer. `ends` are
+    the characters behind the names of a list: where it goes on or ends, which its length decides.
     """
 
     kind: str
@@ -41,6 +45,7 @@ class Lesson(NamedTuple):
     other: ShapeObject | None = None
     counted: tuple[ShapeObject, ...] | None = None
     named: tuple[tuple[ShapeObject, int, int], ...] = ()
+    ends: tuple[int, ...] = ()
 
 
 class Classroom(NamedTuple):
@@ -243,6 +248,55 @@ def blind_list(room: Classroom) -> Lesson | None:
     return Lesson("blind_list", room.prompts["dense_bbox"] + sentence, PROTOCOL.write(records))
 
 
+def _within(room: Classroom) -> tuple[str, int]:
+    """Two in three prompts carry the budget control's sentence, and these answers are as long as it allows."""
+    if room.rng.random() < 1 / 3:
+        return "", MOST_OBJECTS
+    limit = int(room.rng.integers(1, 11))
+    return Controls(budget=limit).prompt_ending(), limit
+
+
+def _record_ends(answer: str) -> tuple[int, ...]:
+    """A written record ends with its label."""
+    return tuple(match.start() for match in re.finditer('"}', answer))
+
+
+def blind_list_within(room: Classroom) -> Lesson | None:
+    """As `blind_list`, of pictures with more objects than most budgets allow."""
+    other = draw_scene(room.rng, int(room.rng.integers(1, MOST_OBJECTS + 1)))
+    sentence, limit = _within(room)
+    answer = PROTOCOL.write([box_record(item, other.size_wh_px) for item in other.objects[:limit]])
+    prompt = room.prompts["dense_bbox"] + sentence
+    return Lesson("blind_list_within", prompt, answer, ends=_record_ends(answer))
+
+
+def form_within(room: Classroom) -> Lesson | None:
+    """As `form`, under budgets that allow fewer records than the prompt gives."""
+    other = draw_scene(room.rng, int(room.rng.integers(2, 7)))
+    shown = "; ".join(f"{item.label} {_numbers(item, room)}" for item in other.objects)
+    sentence, limit = _within(room)
+    answer = PROTOCOL.write([box_record(item, other.size_wh_px) for item in other.objects[:limit]])
+    prompt = f"Write as a JSON list of {PROTOCOL.box_format()}: {shown}.{sentence}"
+    return Lesson("form_within", prompt, answer, ends=_record_ends(answer))
+
+
+def names_within(room: Classroom) -> Lesson | None:
+    """As `names`, no more of them than the budget."""
+    sentence, limit = _within(room)
+    whole = names(room._replace(objects=room.objects[:limit]))
+    if whole is None:
+        return None
+    ends = tuple(end for _, _, end in whole.named)
+    return whole._replace(kind="names_within", prompt=whole.prompt + sentence, ends=ends)
+
+
+def inventory_within(room: Classroom) -> Lesson | None:
+    """As `inventory`: the slots beyond the budget stay empty."""
+    sentence, limit = _within(room)
+    whole = inventory(room._replace(objects=room.objects[:limit]))
+    return whole and whole._replace(kind="inventory_within", prompt=whole.prompt + sentence)
+
+
 # How often each lesson is given: short answers first, then easier matches among them, then everything.
 LessonWeights = dict[Callable[[Classroom], Lesson | None], float]
 SHORT: LessonWeights = {point: 4, box: 4, box_after: 1, name_at: 3, names: 2, total: 1, spatial_count: 1}
@@ -266,7 +320,13 @@ LAST: LessonWeights = {
     point: 5, point_by_part: 0.5, box: 3, attribute: 0.5, box_after: 3, name_at: 0.5, names: 2, total: 0.5, count_of: 3,
     spatial_count: 4, inventory: 1.5, form: 0.5, blind_list: 1.5,
 }  # fmt: skip
-MIXES = {"short": SHORT, "matching": MATCHING, "full": FULL, "counting": COUNTING, "last": LAST}
+BUDGETS: LessonWeights = {
+    point: 3, box: 2, box_after: 3, name_at: 0.5, total: 0.5, count_of: 2, spatial_count: 3, blind_list_within: 4,
+    form_within: 1, names_within: 5, inventory_within: 1.5,
+}  # fmt: skip
+MIXES = {
+    "short": SHORT, "matching": MATCHING, "full": FULL, "counting": COUNTING, "last": LAST, "budgets": BUDGETS,
+}  # fmt: skip
 KINDS = tuple(dict.fromkeys(maker.__name__ for mix in MIXES.values() for maker in mix))
 
 

@@ -38,7 +38,8 @@ PROBES = {
 class Plan:
     """Steps, batches, rates and seeds of the stages; the card quotes them.
 
-    The legs are the history of the committed weights: the first three were cut short when they learnt too slowly.
+    The legs are the history of the committed weights: the first three were cut short when they learnt too slowly, and
+    the last began from the weights of the one before it rounded to bfloat16.
     """
 
     words_seed: int = 5
@@ -57,6 +58,7 @@ class Plan:
         Leg("full", 100, 8e-4, of_steps=350, seed=9, batch=20, questions=4, limit=420, gaze=0.3),
         Leg("full", 360, 1e-3, seed=10, batch=20, questions=4, limit=420, gaze=0.6),
         Leg("last", 400, 1.2e-3, seed=11, questions=4, limit=420, objects=(2, 10), gaze=0.6),
+        Leg("budgets", 500, 8e-4, seed=12, batch=20, questions=4, limit=460, gaze=0.6),
     )
 
 

@@ -11,7 +11,21 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 import boxlist
-from boxlist.commands import data, demo, replay, run, score, tasks_path, train
+from boxlist.commands import (
+    compare,
+    data,
+    demo,
+    export,
+    gate,
+    leaderboard,
+    replay,
+    report,
+    run,
+    score,
+    study,
+    tasks_path,
+    train,
+)
 from boxlist.commands.command import WRONG_INPUT, Command, say
 from boxlist.errors import BoxlistError, unknown_name
 
@@ -90,6 +104,12 @@ COMMANDS: tuple[Command, ...] = (
     score.COMMAND,
     replay.COMMAND,
     train.COMMAND,
+    study.COMMAND,
+    export.COMMAND,
+    compare.COMMAND,
+    leaderboard.COMMAND,
+    gate.COMMAND,
+    report.COMMAND,
     data.COMMAND,
     tasks_path.COMMAND,
 )

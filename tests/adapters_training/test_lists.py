@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boxlist.adapters_training.lists import Teaching, samples
+from boxlist.errors import InputError
 from boxlist.protocols import PROTOCOLS, SizeWH
 from boxlist.tasks.probes import probe_named
 
@@ -104,3 +105,24 @@ def test_the_prompt_is_rendered_in_the_protocol(document: Document) -> None:
     (sample,) = samples(probe_named("boxlist_spatial_count_shapes"), [document], Teaching(NORM1000))
     assert "How many star objects" in sample.prompt
     assert "red star seen from the blue cross" in sample.prompt
+
+
+def test_budgets_ask_again_and_end_the_list_there(document: Document) -> None:
+    """One question more a picture for each; the answers are beginnings of the whole list, in the order taught."""
+    probe = probe_named("boxlist_dense_bbox_shapes")
+    plain, *budgeted = samples(probe, [document], Teaching(NORM1000, budgets=12))
+    whole = json.loads(plain.answer)
+    assert (len(whole), len(budgeted)) == (3, 12)
+    budgets = [int(sample.prompt.removeprefix(f"{plain.prompt} Return at most ").split()[0]) for sample in budgeted]
+    assert set(budgets) == {1, 2, 3, 4, 5}, "from 1 to two more than there are objects"
+    for budget, sample in zip(budgets, budgeted, strict=True):
+        assert sample.prompt == f"{plain.prompt} Return at most {budget} objects."
+        assert json.loads(sample.answer) == whole[:budget]
+    assert samples(probe, [document], Teaching(NORM1000, budgets=12)) == [plain, *budgeted], "drawn from the seed"
+
+
+def test_budgets_are_for_lists_only(document: Document) -> None:
+    with pytest.raises(
+        InputError, match=r"recipe: budgets: expected 0 for boxlist_inventory_shapes, got 1. Only lists"
+    ):
+        samples(probe_named("boxlist_inventory_shapes"), [document], Teaching(NORM1000, budgets=1))

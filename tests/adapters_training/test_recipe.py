@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from boxlist.adapters_training.recipe import MAX_RECIPE_BYTES, RECIPES, RULES, TARGETS, Recipe, load_recipe
+from boxlist.adapters_training.recipe import RECIPES, RULES, TARGETS, Recipe, change_recipe, load_recipe
 from boxlist.errors import InputError
+from boxlist.strict_yaml import MAX_YAML_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path: Path, changes: dict[str
         ("base: !!python/object:os.system x\n", "recipe.yaml: expected YAML, got could not determine a constructor"),
         ("1: 2\n", "key '1': expected one of"),
         ("[" * 1500, r"recipe.yaml: expected YAML, got maximum recursion depth"),
-        ("a" * (MAX_RECIPE_BYTES + 1), "recipe.yaml: expected at most 65536 bytes, got more"),
+        ("a" * (MAX_YAML_BYTES + 1), "recipe.yaml: expected at most 65536 bytes, got more"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -109,3 +110,16 @@ def test_a_missing_file_names_the_recipes_here(tmp_path: Path) -> None:
 def test_no_wrong_key_gets_past_the_file_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"^{tmp_path}/recipe.yaml: key 'rnk'"):
         load_recipe(write(tmp_path, rnk="3"))
+
+
+def test_a_changed_recipe_is_checked_as_a_file_is() -> None:
+    recipe = load_recipe("pocket_shapes_random_qv_r8")
+    changed = change_recipe(recipe, {"rank": 4, "alpha": 8}, "study")
+    assert (changed.rank, changed.alpha, changed.steps) == (4, 8, recipe.steps)
+    assert change_recipe(recipe, {}, "study") == recipe
+    with pytest.raises(InputError, match=r"study: rank: expected a whole number from 1 to 1024, got 0\."):
+        change_recipe(recipe, {"rank": 0}, "study")
+    with pytest.raises(InputError, match=r"study: warmup_steps: expected less than steps \(2\), got 6"):
+        change_recipe(recipe, {"steps": 2, "warmup_steps": 6}, "study")
+    with pytest.raises(InputError, match="study: key 'rnak': expected one of"):
+        change_recipe(recipe, {"rnak": 0}, "study")

@@ -14,6 +14,7 @@ from boxlist.errors import InputError
 from boxlist.metrics.paired import (
     DETECTABLE_SE,
     Difference,
+    _swaps,
     detectable_difference,
     holm,
     is_beyond_chance,
@@ -153,7 +154,8 @@ def test_a_run_against_itself_is_no_difference(seed: int, n: int) -> None:
 def test_order_of_images_does_not_matter_to_the_figures() -> None:
     a, b = drawn(40, 1), drawn(40, 2)
     order = np.random.default_rng(3).permutation(40)
-    moved = paired_differences(*({k: v[order] for k, v in run.items()} for run in (a, b)), METRICS, permutations=10)
+    moved_a, moved_b = ({name: column[order] for name, column in run.items()} for run in (a, b))
+    moved = paired_differences(moved_a, moved_b, METRICS, permutations=10)
     for name, found in paired_differences(a, b, METRICS, permutations=10).items():
         assert moved[name]["difference"] == pytest.approx(found["difference"])
 
@@ -225,12 +227,10 @@ def test_holm_leaves_none_out() -> None:
     assert holm([]) == []
 
 
-def test_many_images_go_through_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = drawn(50, 1), drawn(50, 2)
-    pairs = [metric_pair(name, a, b) for name in METRICS[:3]]
-    whole = permuted_differences(pairs, 64)
-    monkeypatch.setattr("boxlist.metrics.paired._CHUNK_SWAPS", 8 * 50)  # bits are drawn in whole bytes
-    assert permuted_differences(pairs, 64).shape == whole.shape
+def test_swaps_of_many_images_come_in_chunks() -> None:
+    chunks = [(len(chunk), float(chunk.mean())) for chunk in _swaps(100_000, 25, 10, 0)]
+    assert [rows for rows, _ in chunks] == [10, 10, 5]
+    assert [half for _, half in chunks] == pytest.approx([0.5] * 3, abs=0.01)
 
 
 def test_runs_over_other_numbers_of_images_are_refused() -> None:

@@ -87,7 +87,7 @@ def test_requests_that_are_not_chat() -> None:
         read_requests([Request("context", {}, dict, 0, "a", "test")])
     assert str(caught.value) == (
         "request 0: expected a chat request (context, doc_to_messages, kwargs, doc_id, task, split), got 6 arguments "
-        "of another kind. boxlist_hf is a chat model: run without --force_simple."
+        "of another kind. boxlist's models are chat models: run without --force_simple."
     )
     with pytest.raises(InputError, match="got 2 arguments of another kind"):
         read_requests([Request("context", 1)])

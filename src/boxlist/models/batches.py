@@ -41,7 +41,7 @@ def read_requests(requests: Sequence[Instance]) -> list[Question]:
                 f"request {index}",
                 expected="a chat request (context, doc_to_messages, kwargs, doc_id, task, split)",
                 got=f"{len(request.args)} arguments of another kind",
-                remedy="boxlist_hf is a chat model: run without --force_simple.",
+                remedy="boxlist's models are chat models: run without --force_simple.",
             )
         context, doc_to_messages, kwargs, doc_id, task, split = request.args
         options = read_generation_kwargs(kwargs)

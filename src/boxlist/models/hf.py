@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from lmms_eval.api.model import lmms
-from tqdm import tqdm
 from transformers import StoppingCriteriaList
 
 from boxlist.controls.answer_watch import AnswerWatch
@@ -15,13 +13,13 @@ from boxlist.controls.text_decoder import Vocabulary
 from boxlist.errors import InputError, unknown_name
 from boxlist.models.answers import ModelAnswer
 from boxlist.models.batches import batch_seed, plan_batches, read_requests
+from boxlist.models.chat_model import ChatModel, whole_argument
 from boxlist.models.generation import without_hidden_defaults
 from boxlist.models.growing_cache import growing_cache
 from boxlist.models.loading import load_processor_and_model
-from boxlist.models.prompts import Prompt, build_prompt
+from boxlist.models.prompts import rgb_part
 from boxlist.models.shrinking_loop import shrinking_loop
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
-from boxlist.tasks.sealed import seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,17 +46,16 @@ _ARGUMENTS = (
 )
 
 
-class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
+class BoxlistHF(ChatModel):
     """A chat model of lmms-eval that runs on transformers.
 
     Answers are greedy unless a task's generation kwargs say otherwise; what a checkpoint's generation_config.json
-    says about sampling and penalties never applies, so a raw answer has no hidden control. `answers` is the way in
-    for `boxlist run`; `generate_until` is lmms-eval's, and returns sealed texts (see `tasks.sealed`).
+    says about sampling and penalties never applies, so a raw answer has no hidden control.
 
     `seed` matters only where a task samples; there an answer depends on the batch it is in as well.
     """
 
-    is_simple = False
+    name = "boxlist_hf"
 
     def __init__(
         self,
@@ -88,8 +85,8 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
                 "trust_remote_code", expected="True or False", got=repr(trust_remote_code)[:40], remedy="Correct it."
             )
         self.protocol = protocol_named(str(protocol))
-        self.batch_size = _whole("batch_size", batch_size, low=1)
-        self.seed = _whole("seed", seed, low=0)
+        self.batch_size = whole_argument("batch_size", batch_size, low=1)
+        self.seed = whole_argument("seed", seed, low=0)
         self.processor, self.model = load_processor_and_model(
             str(pretrained),
             None if adapter is None else str(adapter),
@@ -106,7 +103,7 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     def of_loaded(cls, processor: Any, model: Any, *, protocol: str, batch_size: int) -> Self:
         """The same around a model that is loaded, such as one in training; its generation config is replaced."""
         loaded = cls.__new__(cls)
-        lmms.__init__(loaded)
+        ChatModel.__init__(loaded)
         loaded.protocol, loaded.batch_size, loaded.seed = protocol_named(protocol), batch_size, 0
         loaded.processor, loaded.model = processor, model
         loaded._be_ready()
@@ -132,34 +129,16 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         """
         questions = read_requests(requests)
         for batch in plan_batches(questions, self.task_dict, self.batch_size):
-            prompts = [self._prompt(question) for question in batch]
+            prompts = [self._prompt(question, rgb_part) for question in batch]
             inputs = self._encode([prompt.messages for prompt in prompts])
             frames = self._frames(inputs, len(batch))
             rows = self._generate(inputs, batch)
             for question, prompt, row, frame in zip(batch, prompts, rows, frames, strict=True):
                 yield question.index, ModelAnswer(row.text, row.tokens, row.finish, prompt.text, frame)
 
-    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
-        """Sealed answers in the order of `requests`."""
-        texts = [""] * len(requests)
-        done = self.answers(requests)
-        for index, answer in tqdm(done, total=len(requests), desc="boxlist_hf", disable=self.rank != 0):
-            texts[index] = seal(
-                answer.text,
-                protocol=self.protocol,
-                finish=answer.finish,
-                tokens=answer.tokens,
-                frame_wh_px=answer.frame_wh_px,
-            )
-        return texts
-
-    def loglikelihood(self, requests: Sequence[Instance]) -> NoReturn:  # noqa: ARG002
-        """Refused: boxlist scores what a model writes."""
-        raise _refused("loglikelihood")
-
-    def generate_until_multi_round(self, requests: Sequence[Instance]) -> NoReturn:  # noqa: ARG002
-        """Refused: there are no rounds in boxlist's probes."""
-        raise _refused("generate_until_multi_round")
+    @property
+    def conditions(self) -> dict[str, str | None]:
+        return {"device": str(self.device), "dtype_used": str(self.model.dtype).removeprefix("torch.")}
 
     def clean(self) -> None:
         """Free caches, and keep the model: lmms-eval deletes it here, and a second evaluation would then fail."""
@@ -168,18 +147,6 @@ class BoxlistHF(lmms):  # type: ignore[misc]  # lmms-eval is untyped
             accelerator.free_memory()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _prompt(self, question: Question) -> Prompt:
-        document = self.task_dict[question.task][question.split][question.doc_id]
-        where = f"{question.task}, document {question.doc_id}"
-        try:
-            messages = question.doc_to_messages(document)
-        except OSError as error:
-            file = document.get("file", where) if isinstance(document, dict) else where
-            raise InputError(
-                str(file), expected="an image that can be read", got=str(error)[:160], remedy="Replace the file."
-            ) from error
-        return build_prompt(messages, self.protocol, question.options.controls, where)
 
     def _encode(self, conversations: list[list[dict[str, Any]]]) -> BatchFeature:
         inputs = self.processor.apply_chat_template(
@@ -246,24 +213,3 @@ def _generation_config(model: Any, tokenizer: Any) -> GenerationConfig:
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
-
-
-def _whole(name: str, value: object, *, low: int) -> int:
-    text = str(value)
-    if text.isascii() and text.isdigit() and int(text[:18]) >= low:
-        return int(text[:18])
-    raise InputError(
-        f"model argument {name}",
-        expected=f"a whole number of {low} or more",
-        got=repr(value)[:40],
-        remedy=f"Give {name} a number.",
-    )
-
-
-def _refused(what: str) -> InputError:
-    return InputError(
-        "boxlist_hf",
-        expected="tasks with output_type generate_until",
-        got=what,
-        remedy="Choose other tasks; boxlist scores what a model writes.",
-    )

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boxlist.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -98,6 +98,21 @@ def base_identity(pretrained: str | Path, revision: str | None = None) -> dict[s
         "processor_sha256": _sha256_of_files(reading, folder),
         "weights_sha256": _sha256_of_files(folder.glob("*.safetensors"), folder),
     }
+
+
+def checkpoint_rows(arguments: Mapping[str, object]) -> dict[str, Any]:
+    """What identifies `boxlist_hf`'s model in `run.json`, by content: base, adapter and the number type asked for."""
+    pretrained, adapter = str(arguments["pretrained"]), arguments.get("adapter")
+    base = base_identity(pretrained, _text(arguments.get("revision")))
+    rows = {"base": {"path": pretrained, **base}, "adapter": None, "dtype": str(arguments.get("dtype") or "auto")}
+    if adapter is not None:
+        sha256 = adapter_sha256(str(adapter), _text(arguments.get("adapter_revision")))
+        rows["adapter"] = {"path": str(adapter), "sha256": sha256}
+    return rows
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def read_json(path: Path) -> dict[str, object]:

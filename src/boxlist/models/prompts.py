@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,26 +13,41 @@ from boxlist.tasks.datasets.pictures import whole_pictures_only
 from boxlist.tasks.probes import render_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from boxlist.controls.table import Controls
     from boxlist.protocols import Protocol
 
 
+PicturePart = Callable[[Mapping[str, Any], str], dict[str, Any]]
+"""From a task's image part, and what to call it in errors, to the part that an engine takes."""
+
+
 class Prompt(NamedTuple):
-    """One conversation for the processor's chat template, and the user's words in it."""
+    """One conversation as an engine takes it, and the user's words in it."""
 
     messages: list[dict[str, Any]]
     text: str
 
 
-def build_prompt(messages: Sequence[Mapping[str, Any]], protocol: Protocol, controls: Controls, where: str) -> Prompt:
+def rgb_part(part: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """An image part for a processor's chat template."""
+    return {"type": "image", "image": open_rgb(part["url"], where)}
+
+
+def build_prompt(
+    messages: Sequence[Mapping[str, Any]],
+    protocol: Protocol,
+    controls: Controls,
+    where: str,
+    picture: PicturePart = rgb_part,
+) -> Prompt:
     """Open the images, render each `template` in `protocol`, and append the controls' sentences to the last text.
 
     `where` names the document in errors. Raises `InputError` for images that cannot be read and for other media.
     """
     built = [
-        {"role": message["role"], "content": [_part(part, protocol, where) for part in _parts(message)]}
+        {"role": message["role"], "content": [_part(part, protocol, where, picture) for part in _parts(message)]}
         for message in messages
     ]
     texts = [part for message in built if message["role"] == "user" for part in message["content"] if "text" in part]
@@ -46,13 +62,13 @@ def _parts(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _part(part: Mapping[str, Any], protocol: Protocol, where: str) -> dict[str, Any]:
+def _part(part: Mapping[str, Any], protocol: Protocol, where: str, picture: PicturePart) -> dict[str, Any]:
     if part["type"] == "text":
         template = part.get("template")
         text = part["text"] if template is None else render_prompt(template, protocol, part.get("question"))
         return {"type": "text", "text": text}
     if part["type"] == "image":
-        return {"type": "image", "image": open_rgb(part["url"], where)}
+        return picture(part, where)
     raise InputError(where, expected="images and text", got=str(part["type"])[:40], remedy="Use another model for it.")
 
 

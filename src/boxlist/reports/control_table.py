@@ -65,13 +65,32 @@ COLUMNS = (
     Column("max repeat", "max_repeat", decimals=0),
     Column("trigger", "trigger_rate", stop_only=True),
 )
+_OF_STUDIES = (
+    COLUMNS[0],
+    COLUMNS[1],
+    COLUMNS[2],
+    Column("F1@0.5 [95%]", "f1@0.5", interval=True),
+    Column("mean max IoU", "mean_max_iou"),
+    Column("recall@0.3", "recall@0.3"),
+    Column("recall@0.5", "recall@0.5"),
+    Column("dup. rate [95%]", "duplicate_rate", interval=True),
+    COLUMNS[5],
+    COLUMNS[6],
+    Column("prefix's TP@0.3", "separability_prefix@0.3"),
+    Column("prefix's TP@0.5", "separability_prefix@0.5"),
+    Column("tail's F1@0.3", "separability_tail_f1@0.3"),
+    Column("tail's F1@0.5", "separability_tail_f1@0.5"),
+)
+STUDY_COLUMNS: dict[str, Column] = {column.metric or "target": column for column in _OF_STUDIES}
+"""The columns that a study may choose, by metric; `target` is each row's own."""
+
 LEGEND = (
     "Target column: F1@0.3 for box rows, target-shape validity for the others; in brackets the 95% interval from "
     "1,000 resamples of the images. Trigger: share of answers that repeat-stop ended."
 )
 
 
-def to_markdown(blocks: Sequence[TableBlock]) -> str:
+def to_markdown(blocks: Sequence[TableBlock], columns: Sequence[Column] = COLUMNS) -> str:
     """The blocks as Markdown tables, each under its title.
 
     >>> print(to_markdown([TableBlock("T", [TableRow("base", {})])]).splitlines()[0])
@@ -79,18 +98,18 @@ def to_markdown(blocks: Sequence[TableBlock]) -> str:
     """
     parts = []
     for block in blocks:
-        lines = [f"| {' | '.join(cells)} |" for cells in _cells(block)]
-        lines.insert(1, f"|{'---|' * len(_cells(block)[0])}")
+        lines = [f"| {' | '.join(cells)} |" for cells in _cells(block, columns)]
+        lines.insert(1, f"|{'---|' * (len(columns) + 1)}")
         parts.append(f"**{block.title}**\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
 
 
-def to_terminal(blocks: Sequence[TableBlock]) -> str:
+def to_terminal(blocks: Sequence[TableBlock], columns: Sequence[Column] = COLUMNS) -> str:
     """The blocks as text, with one set of column widths for all of them."""
-    tables = [_cells(block) for block in blocks]
+    tables = [_cells(block, columns) for block in blocks]
     if not tables:
         return ""
-    widths = [max(len(cells[index]) for table in tables for cells in table) for index in range(len(COLUMNS) + 1)]
+    widths = [max(len(cells[index]) for table in tables for cells in table) for index in range(len(columns) + 1)]
     parts = []
     for block, table in zip(blocks, tables, strict=True):
         lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in table]
@@ -99,9 +118,9 @@ def to_terminal(blocks: Sequence[TableBlock]) -> str:
     return "\n\n".join(parts)
 
 
-def _cells(block: TableBlock) -> list[list[str]]:
-    head = ["row", *(column.head for column in COLUMNS)]
-    return [head, *([row.name, *(column.cell(row) for column in COLUMNS)] for row in block.rows)]
+def _cells(block: TableBlock, columns: Sequence[Column]) -> list[list[str]]:
+    head = ["row", *(column.head for column in columns)]
+    return [head, *([row.name, *(column.cell(row) for column in columns)] for row in block.rows)]
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -46,10 +46,11 @@ class StoredAnswer(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """What the answers on disk add up to. The seconds of a session are those of its last answer."""
+    """What the answers on disk add up to. The seconds of a session are those of its last answer; `tokens` is None where
+    an answer does not say."""
 
     answers: int
-    tokens: int
+    tokens: int | None
     wall_seconds: float
     sessions: int
 
@@ -103,9 +104,10 @@ class AnswersFile:
         seconds: dict[int, float] = {}
         for place in self._places.values():
             seconds[place.session] = max(seconds.get(place.session, 0.0), place.at)
+        tokens = [place.tokens for place in self._places.values() if place.tokens is not None]
         return Tally(
             answers=len(self._places),
-            tokens=sum(place.tokens for place in self._places.values()),
+            tokens=sum(tokens) if len(tokens) == len(self._places) else None,
             wall_seconds=round(sum(seconds.values()), 3),
             sessions=max(seconds, default=0),
         )
@@ -160,13 +162,13 @@ class _Place(NamedTuple):
     offset: int
     prompt_sha256: str
     image_sha256: str
-    tokens: int
+    tokens: int | None
     session: int
     at: float
 
     @classmethod
     def of(cls, offset: int, answer: StoredAnswer) -> _Place:
-        return cls(offset, answer.prompt_sha256, answer.image_sha256, answer.tokens or 0, answer.session, answer.at)
+        return cls(offset, answer.prompt_sha256, answer.image_sha256, answer.tokens, answer.session, answer.at)
 
 
 def _whole_line(line: bytes, *, last: bool, where: str) -> StoredAnswer | None:

@@ -40,7 +40,7 @@ def refuse_changes(folder: RunFolder, inputs: RunInputs) -> None:
     raise _refusal(folder, "; ".join(found[:_SHOWN_CHANGES]) + more)
 
 
-def refuse_other_dtype(folder: RunFolder, dtype: str) -> None:
+def refuse_other_dtype(folder: RunFolder, dtype: str | None) -> None:
     """The same, for the number type that `dtype=auto` came to once the model was loaded."""
     before = (folder.run() or {}).get("dtype_used") or dtype
     if folder.answers.keys() and before != dtype:

@@ -81,7 +81,7 @@ def _ask(request: RunRequest, inputs: RunInputs, folder: RunFolder, missing: Seq
     instances, questions = build_requests(model, request.model, inputs.plans, missing)
     if request.fresh and (deleted := folder.discard()):
         say(f"{folder.path}: {deleted} answers deleted (--fresh)")
-    conditions = {"device": str(model.device), "dtype_used": str(model.model.dtype).removeprefix("torch.")}
+    conditions = model.conditions
     refuse_other_dtype(folder, conditions["dtype_used"])
     before = (folder.run() or {}).get("device")
     if folder.answers.keys() and before != conditions["device"]:
@@ -104,7 +104,7 @@ def _ask(request: RunRequest, inputs: RunInputs, folder: RunFolder, missing: Seq
 def _load(request: RunRequest) -> Any:
     from boxlist.models import MODELS
 
-    module, _, name = MODELS[request.model].rpartition(".")
+    module, _, name = MODELS[request.model].path.rpartition(".")
     options = {**request.model_args, "batch_size": request.batch_size, "seed": request.seed}
     return getattr(import_module(module), name)(**options)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import boxlist
 from boxlist.adapters_training.provenance import check_adapter
 from boxlist.controls.table import budget_sentence
-from boxlist.errors import InputError, unknown_name
+from boxlist.errors import InputError
+from boxlist.models import MODELS
 from boxlist.models.generation import read_generation_kwargs
-from boxlist.models.identity import adapter_folder, adapter_sha256, base_identity
+from boxlist.models.identity import adapter_folder
 from boxlist.scanner import RecordScanner
 from boxlist.tasks.probes import probe_named, render_prompt
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from boxlist.controls.table import Controls
+    from boxlist.models import ModelRow
     from boxlist.protocols import Protocol
     from boxlist.runs.answers_file import AnswerKey
     from boxlist.runs.request import RunRequest
@@ -29,11 +31,7 @@ if TYPE_CHECKING:
 SPLIT = "test"
 # The sources that decide what is generated. Scores are worked out anew each time, so metrics are not among them.
 CODE = ("*.py", "controls/**/*.py", "models/**/*.py", "tasks/harness.py", "tasks/probes.py", "tasks/sealed.py")
-_NOT_CODE = frozenset({"__init__.py", "cli.py", "demo.py", "errors.py", "whole_files.py"})
-PACKAGES = ("boxlist", "lmms-eval", "numpy", "peft", "pillow", "torch", "torchvision", "transformers")
-# Model arguments that change how fast an answer comes, not which one; and those with a row of their own.
-_SPEED_ONLY = frozenset({"batch_size", "device"})
-_OWN_ROW = frozenset({"pretrained", "adapter", "protocol", "dtype", "seed"})
+_NOT_CODE = frozenset({"__init__.py", "cli.py", "demo.py", "errors.py", "strict_yaml.py", "whole_files.py"})
 
 
 class Question(NamedTuple):
@@ -90,32 +88,25 @@ def gather(request: RunRequest) -> RunInputs:
     Raises `InputError` for what is wrong with it: names, paths, options, an adapter that does not fit, images that
     are not the data set's.
     """
-    from boxlist.models import MODELS
-
-    if request.model not in MODELS:
-        raise unknown_name("model", request.model, MODELS)
     RecordScanner(request.protocol)  # refuses what cannot be read back
-    plans = {name: _plan_of(request, name) for name in dict.fromkeys(request.tasks)}
-    pretrained, adapter = str(request.model_args["pretrained"]), request.text_arg("adapter")
-    base = base_identity(pretrained, request.text_arg("revision"))
+    model = MODELS[request.model]
+    plans = {name: _plan_of(request, name, model) for name in dict.fromkeys(request.tasks)}
+    identity = model.identify(request.model_args)
     rows = {
         "model": request.model,
-        "base": {"path": pretrained, **base},
-        "adapter": None,
+        **identity,
         "protocol": request.protocol.name,
-        "dtype": request.text_arg("dtype") or "auto",
         "controls": request.controls.to_kwargs(),
-        "options": {n: value for n, value in request.model_args.items() if n not in _SPEED_ONLY | _OWN_ROW},
+        "options": {n: value for n, value in request.model_args.items() if n not in model.no_option},
         "seed": request.seed,
         "tasks": {name: plan.to_json() for name, plan in plans.items()},
         "code": code_hashes(),
     }
     warnings: list[str] = []
-    if adapter is not None:
-        folder = adapter_folder(adapter, request.text_arg("adapter_revision"))
-        rows["adapter"] = {"path": adapter, "sha256": adapter_sha256(folder)}
-        warnings = _check_adapter(folder, base, request.protocol, plans)
-    return RunInputs(rows=rows, plans=plans, versions=versions(), warnings=warnings)
+    if identity["adapter"] is not None:
+        folder = adapter_folder(identity["adapter"]["path"], request.text_arg("adapter_revision"))
+        warnings = _check_adapter(folder, identity["base"], request.protocol, plans)
+    return RunInputs(rows=rows, plans=plans, versions=versions(model.packages), warnings=warnings)
 
 
 def plan_task(
@@ -153,7 +144,7 @@ def image_sha256(document: Document) -> str:
     return found
 
 
-def _plan_of(request: RunRequest, name: str) -> TaskPlan:
+def _plan_of(request: RunRequest, name: str, model: ModelRow) -> TaskPlan:
     plan = plan_task(
         name,
         protocol=request.protocol,
@@ -161,7 +152,7 @@ def _plan_of(request: RunRequest, name: str) -> TaskPlan:
         overrides=request.generation_kwargs,
         limit=request.limit,
     )
-    read_generation_kwargs(plan.generation_kwargs)
+    model.take(read_generation_kwargs(plan.generation_kwargs))
     return plan
 
 
@@ -189,13 +180,13 @@ def code_hashes() -> dict[str, str]:
     return {name: sha256_file(files[name]) for name in sorted(files.keys() - _NOT_CODE)}
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of what generation runs on, without importing any of it."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxlist.controls.table import CONTROLS, Controls
-from boxlist.errors import InputError
+from boxlist.errors import InputError, unknown_name
+from boxlist.models import MODELS
 from boxlist.protocols import DEFAULT_PROTOCOL, Protocol, protocol_named
 
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ Scalar = str | int | float | bool | None
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,119}")
 # Model arguments that are text whatever they look like: a folder may be called 0012.
-_TEXTS = frozenset(
-    {"pretrained", "adapter", "protocol", "dtype", "device", "revision", "adapter_revision", "attn_implementation"}
-)
+_TEXTS = frozenset[str]().union(*(row.texts for row in MODELS.values()))
 _WORDS: dict[str, Scalar] = {"true": True, "false": False, "none": None}
 
 
@@ -42,12 +41,15 @@ class RunRequest:
 
     def __post_init__(self) -> None:
         check_run_name(self.name)
-        if not self.model_args.get("pretrained"):
+        if self.model not in MODELS:
+            raise unknown_name("model", self.model, MODELS)
+        named_by = MODELS[self.model].named_by
+        if not self.model_args.get(named_by):
             raise InputError(
                 "--model-args",
-                expected="pretrained=CHECKPOINT",
+                expected=f"{named_by}=...",
                 got="none",
-                remedy="Give a checkpoint folder or a hub id.",
+                remedy="Say which model; see boxlist run --help.",
             )
         if not self.tasks:
             raise InputError("--tasks", expected="at least one task", got="none", remedy="Name one.")
@@ -91,7 +93,7 @@ def default_name(model_args: Mapping[str, Scalar], controls: Controls) -> str:
     >>> default_name({"pretrained": "org/Model-8B"}, Controls(budget=8, repeat_stop=True))
     'Model-8B-budget=8+repeat_stop'
     """
-    source = str(model_args.get("adapter") or model_args.get("pretrained") or "model")
+    source = str(next(filter(None, (model_args.get(name) for name in ("adapter", "pretrained", "model"))), "model"))
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip(".-") or "model"
     return f"{stem}-{controls.name.replace(',', '+')}"
 

@@ -1,0 +1,1 @@
+"""One table across checkpoints, adapters and controls: `boxlist leaderboard`."""

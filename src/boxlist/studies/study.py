@@ -1,0 +1,218 @@
+"""Do a study: train what is not trained, run what is not run, and make one table of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from boxlist.controls.table import Controls
+from boxlist.metrics.intervals import FEW_IMAGES
+from boxlist.protocols import protocol_named
+from boxlist.reports.control_table import LEGEND, STUDY_COLUMNS, TableBlock, TableRow, to_markdown, to_terminal
+from boxlist.runs.engine import run
+from boxlist.runs.replay import replay
+from boxlist.studies.agreement import Agreement, compare_with_replay
+from boxlist.studies.paper import paper_note, paper_row
+from boxlist.studies.pool import recipe_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from boxlist.metrics.summary import MetricValue
+    from boxlist.runs.engine import RunResult
+    from boxlist.studies.grid import Asked, Grid, GridRow
+    from boxlist.studies.pool import Pool
+
+FEW = f"Under {FEW_IMAGES} images, as in some rows here, intervals are narrower than they should be."
+NO_EVIDENCE = "The pocket model was trained here from scratch; its figures are no evidence for those of large models."
+
+
+class FilledRow(NamedTuple):
+    """A row of the grid with its run's figures, and the paper's row for it, if there is one."""
+
+    row: GridRow
+    metrics: Mapping[str, MetricValue]
+    paper: TableRow | None
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The table of a study."""
+
+    grid: Grid
+    pool: Pool
+    blocks: Sequence[tuple[str, Sequence[FilledRow]]]
+    agreements: Sequence[Agreement]
+
+    def text(self) -> str:
+        """For a terminal."""
+        study = self.grid.study
+        table = to_terminal(self._table(), [STUDY_COLUMNS[name] for name in study.columns])
+        head = f"{study.title}: {self.grid.model.name}\n{study.asks}".strip()
+        return "\n\n".join([head, table, LEGEND, *self._notes()])
+
+    def markdown(self, command: str) -> str:
+        """For docs/studies; `command` is the one that made it."""
+        study = self.grid.study
+        table = to_markdown(self._table(), [STUDY_COLUMNS[name] for name in study.columns])
+        parts = [f"# {study.title}: {self.grid.model.name}", study.asks, f"    {command}", table, LEGEND]
+        return "\n\n".join(part for part in [*parts, *self._notes()] if part) + "\n"
+
+    def to_json(self) -> dict[str, Any]:
+        rows = [
+            {
+                "block": title,
+                "row": filled.row.name,
+                "adapter": filled.row.asked.adapter,
+                "task": filled.row.asked.task,
+                "controls": filled.row.asked.controls.name,
+                "run": str(self.pool.folder(filled.row.asked)),
+                "target": filled.row.target,
+                "metrics": dict(filled.metrics),
+                "paper": None if filled.paper is None else dict(filled.paper.metrics),
+            }
+            for title, rows in self.blocks
+            for filled in rows
+        ]
+        agreements = [{**item._asdict(), "differing": list(item.differing)} for item in self.agreements]
+        return {"study": self.grid.study.name, "model": self.grid.model.name, "rows": rows, "agreements": agreements}
+
+    def _table(self) -> list[TableBlock]:
+        return [
+            TableBlock(title, [each for filled in rows for each in _table_rows(filled)]) for title, rows in self.blocks
+        ]
+
+    def _notes(self) -> list[str]:
+        agreed = "\n".join(agreement.text() for agreement in self.agreements)
+        model = self.grid.model
+        no_evidence = NO_EVIDENCE if model.is_pocket else None
+        other_data = _other_data(model.replaced) if any(filled.paper for filled in self._filled()) else None
+        few = FEW if any(filled.metrics[filled.row.target]["few_images"] for filled in self._filled()) else None
+        notes = (agreed, paper_note(self.grid.study.name, model.name), other_data, few, no_evidence)
+        return [text for text in notes if text]
+
+    def _filled(self) -> list[FilledRow]:
+        return [filled for _, rows in self.blocks for filled in rows]
+
+
+def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], None]) -> StudyResult:
+    """Everything that the table needs and the pool lacks.
+
+    With `replayed`, rows with repeat-stop and the like come from raw answers. All of it continues where it stopped.
+    Raises `InputError` when what lies there was made from something else.
+    """
+    for role, source in grid.adapters.items():
+        if source.path is None:
+            say(f"adapter {role}: {source.recipe}")
+            train_if_needed(pool, role)
+    steps = _steps(grid, replayed=replayed)
+    scores = {}
+    for number, step in enumerate(steps, start=1):
+        say(f"{'replay' if step.is_replay else 'run'} {number} of {len(steps)}: {_name(step.asked)}")
+        scores[step.asked] = _figures(pool, step, say)
+    blocks = [
+        (block.title, [_filled(grid, block.title, row, scores[row.asked]) for row in block.rows])
+        for block in grid.blocks
+    ]
+    return StudyResult(grid, pool, blocks, _agreements(grid, pool))
+
+
+def plan_text(grid: Grid, pool: Pool, *, replayed: bool) -> str:
+    """What would be trained and run, a line each; loads no model and builds no data."""
+    lines = [f"{grid.study.title}: {grid.model.name} ({grid.model.pretrained})"]
+    for role, source in grid.adapters.items():
+        if source.path is not None:
+            lines.append(f"adapter  {source.path}  yours")
+            continue
+        recipe_of(source)
+        folder = pool.adapter_folder(role)
+        changes = "".join(f" {key}={value}" for key, value in source.changes.items())
+        lines.append(f"train    {source.recipe}{changes}  {'there' if folder.exists() else 'to do'}  {folder}")
+    for asked, is_replay in _steps(grid, replayed=replayed):
+        done = "there" if pool.is_complete(asked, replayed=is_replay) else "to do"
+        lines.append(f"{'replay' if is_replay else 'run   '}   {done}  {pool.folder(asked, replayed=is_replay)}")
+    return "\n".join(lines)
+
+
+def train_if_needed(pool: Pool, role: str) -> None:
+    """Train the adapter of a role, go on with its training, or keep it as it is."""
+    from boxlist.adapters_training.train import train
+
+    train(recipe_of(pool.model.adapters[role]), pool.adapter_folder(role), resume=True)
+
+
+def watches_list(asked: Asked) -> bool:
+    """Whether controls such as repeat-stop are on, so that a replay of raw answers can stand for the run."""
+    return asked.controls.on_list != Controls()
+
+
+def unwatched(asked: Asked) -> Asked:
+    """The same without the controls that watch the list."""
+    watching = asked.controls.on_list.to_kwargs()
+    kept = {name: value for name, value in asked.controls.to_kwargs().items() if name not in watching}
+    return asked._replace(controls=Controls.from_kwargs(kept))
+
+
+def _name(asked: Asked) -> str:
+    return f"{asked.adapter}, {asked.task}, {asked.controls.name}"
+
+
+def _other_data(replaced: Mapping[str, str]) -> str | None:
+    """What must be said where the paper's figures stand under rows that ask something else."""
+    if not replaced:
+        return None
+    tasks = ", ".join(f"{role}={task}" for role, task in replaced.items())
+    return f"Other tasks were asked than the paper's ({tasks}): its figures are no comparison for these rows."
+
+
+class _Step(NamedTuple):
+    """A run to have, or a replay to make of a run that an earlier step has."""
+
+    asked: Asked
+    is_replay: bool
+
+
+def _steps(grid: Grid, *, replayed: bool) -> list[_Step]:
+    """Runs without controls on the list first, those that only a replay needs among them; then those with them."""
+    stops = [asked for asked in grid.runs if watches_list(asked)]
+    plain = [asked for asked in grid.runs if not watches_list(asked)]
+    sources = [unwatched(asked) for asked in stops] if replayed else []
+    runs = [_Step(asked, is_replay=False) for asked in dict.fromkeys([*plain, *sources])]
+    return [*runs, *(_Step(asked, is_replay=replayed) for asked in stops)]
+
+
+def _figures(pool: Pool, step: _Step, say: Callable[[str], None]) -> Mapping[str, MetricValue]:
+    result = _replay(pool, step.asked) if step.is_replay else run(pool.request(step.asked), say)
+    found: Mapping[str, MetricValue] = result.scores["tasks"][step.asked.task]["metrics"]
+    return found
+
+
+def _replay(pool: Pool, asked: Asked) -> RunResult:
+    target = pool.folder(asked, replayed=True)
+    return replay(pool.folder(unwatched(asked)), asked.controls.on_list, target.name, target.parent)
+
+
+def _filled(grid: Grid, block: str, row: GridRow, metrics: Mapping[str, MetricValue]) -> FilledRow:
+    paper = paper_row(grid.study.name, grid.model.name, block, row, stops=watches_list(row.asked))
+    return FilledRow(row, metrics, paper)
+
+
+def _table_rows(filled: FilledRow) -> list[TableRow]:
+    ours = TableRow(filled.row.name, filled.metrics, target=filled.row.target, stops=watches_list(filled.row.asked))
+    return [ours] if filled.paper is None else [ours, filled.paper]
+
+
+def _agreements(grid: Grid, pool: Pool) -> list[Agreement]:
+    """Each live run with repeat-stop against the replay of its source, where both lie in the pool."""
+    stops = [asked for asked in grid.runs if watches_list(asked)]
+    return [
+        compare_with_replay(
+            _name(asked),
+            pool.folder(asked),
+            pool.folder(unwatched(asked)),
+            protocol_named(pool.model.protocol),
+            asked.controls.on_list,
+        )
+        for asked in stops
+        if pool.is_complete(asked) and pool.is_complete(unwatched(asked))
+    ]
