@@ -98,7 +98,7 @@ def test_a_second_regime_has_folders_of_its_own(requests: list[RunRequest], tmp_
         "short-stopped",
     ]
     assert requests[-1].model_args["adapter"] == str(tmp_path / "short-adapter")
-    assert [block.title for block in result.blocks] == ["q/k/v/o rank 32", "rank 8"]
+    assert [block.title for block in result.blocks] == ["q/k/v/o rank 32, lists in reading order", "rank 8"]
 
 
 def test_limit_and_fresh_reach_every_run(requests: list[RunRequest], tmp_path: Path) -> None:

@@ -55,14 +55,14 @@ BASE = DemoRun("base", tasks=(DENSE, INVENTORY, SPATIAL), adapted=False)
 REGIMES = (
     Regime(
         key="",
-        title="q/k/v/o rank 32",
+        title="q/k/v/o rank 32, lists in reading order",
         recipe="pocket_shapes_qkvo_r32",
         runs={"base": BASE, **CONTROL_RUNS, "raw": DemoRun("raw adapter", tasks=(DENSE, INVENTORY, SPATIAL))},
     ),
     Regime(
         key="repeats",
-        title="q/v rank 8, 60 steps, lists in random order",
-        recipe="pocket_shapes_random_qv_r8",
+        title="q/k/v/o rank 32, lists in random order",
+        recipe="pocket_shapes_random_qkvo_r32",
         runs={"base": DemoRun("base", adapted=False), **CONTROL_RUNS},
     ),
 )

@@ -105,7 +105,7 @@ def test_places_that_cannot_be_written(files: dict[str, Path], tmp_path: Path) -
     for out, message in (
         (tmp_path, "expected a file to write, got a folder"),
         (tmp_path / "none" / "scores.json", "expected a file in a folder that exists, got no such folder"),
-        (files["truth"], "expected a file of its own, got one of the inputs"),
+        (files["truth"], "expected a file of its own, outside run folders, got a place of one of the inputs"),
     ):
         with pytest.raises(InputError, match=message):
             score({**files, "out": out})

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import boxlist
-from boxlist.errors import InputError
 from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.coco import read_coco
 from boxlist.metrics.saved_answers import read_saved_answers
 from boxlist.metrics.summary import task_scores
 from boxlist.metrics.table import DENSE_BOX_METRICS, definitions_sha256
 from boxlist.protocols import protocol_named
+from boxlist.reports.output_files import check_output
 from boxlist.tasks.datasets.fingerprints import file_sha256
 from boxlist.whole_files import write_json
 
@@ -36,7 +36,7 @@ def score_files(
     """
     answers_path, ground_truth_path, out_path = Path(answers_path), Path(ground_truth_path), Path(out_path)
     protocol = protocol_named(protocol_name)
-    _check_out(out_path, (answers_path, ground_truth_path))
+    check_output(out_path, (answers_path, ground_truth_path))
     truth = read_coco(ground_truth_path, drop_invalid=drop_invalid)
     saved = read_saved_answers(answers_path, truth.truths)
     rows = score_boxes(saved.answers, truth.truths, protocol)
@@ -57,17 +57,3 @@ def score_files(
     }
     write_json(out_path, scores)
     return scores
-
-
-def _check_out(out_path: Path, inputs: tuple[Path, ...]) -> None:
-    if out_path.is_dir():
-        raise InputError(str(out_path), expected="a file to write", got="a folder", remedy="Name a file in it.")
-    if not out_path.parent.is_dir():
-        raise InputError(
-            str(out_path), expected="a file in a folder that exists", got="no such folder", remedy="Make the folder."
-        )
-    for path in inputs:
-        if path.exists() and out_path.exists() and path.samefile(out_path):
-            raise InputError(
-                str(out_path), expected="a file of its own", got="one of the inputs", remedy="Choose another --out."
-            )

@@ -66,7 +66,7 @@ def test_intervals_are_percentiles_of_ranks_in_shared_resamples(parts: list[Part
     in_order = np.sort(ranks, axis=0)
     # the 2.5th and 97.5th percentile of 1,000 ranks are the 25th and the 975th
     assert [(s.rank_low, s.rank_high) for s in found] == list(zip(in_order[24], in_order[974], strict=True))
-    assert found[3] == Standing(5, 5, 5, found[3].p)
+    assert found[3] == Standing(5, 5, 5, found[3].p, apart=True)
 
 
 def test_copies_share_their_rank_in_every_resample(parts: list[Parts]) -> None:
@@ -124,3 +124,16 @@ def test_there_are_enough_permutations_for_holm() -> None:
     assert permutations_for(17) == PERMUTATIONS
     for comparisons in (1, 500, 1000, 5000):
         assert comparisons / (permutations_for(comparisons) + 1) < 0.05
+
+
+def test_one_hit_beside_fewer_records_is_not_called_worse() -> None:
+    """Swapping asks whether two runs could change places at all: p is tiny here, though all F1 rests on one image."""
+    hit = np.zeros(60)
+    hit[7] = 2.0
+    counted = np.ones(60, dtype=bool)
+    short, long = Parts(hit, np.full(60, 12.0), counted), Parts(hit, np.full(60, 24.0), counted)
+    best, other = standings(F1, values_of([short, long]), [short, long])
+    assert (best.rank, other.rank) == (1, 2)
+    assert other.p is not None
+    assert other.p < 0.01
+    assert (other.apart, other.is_different) == (False, False)

@@ -3,7 +3,8 @@
 Rank intervals: the images are resampled, the same images for all runs, and all runs ranked anew in every resample
 (Hall and Miller 2009); the interval is the middle 95% of a run's ranks. Which runs are really worse than the best: a
 paired swap permutation of each against it, Holm-adjusted over all of them, so that the chance of calling any run worse
-that is not stays under 5%. The best was chosen by the same figures, which makes it look a little better than it is.
+that is not stays under 5%; and, as in a comparison of two runs, the interval of the difference must leave 0 out. The
+best was chosen by the same figures, which makes it look a little better than it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from boxlist.metrics.intervals import CONFIDENCE, RESAMPLES
+from boxlist.metrics.intervals import CONFIDENCE, RESAMPLES, percentile_intervals
 from boxlist.metrics.paired import PERMUTATIONS, SIGNIFICANCE, Pair, holm, permutation_p, permuted_differences
 from boxlist.metrics.paired import ratio_value as value_of
 from boxlist.metrics.summary import resampled_values
@@ -34,18 +35,20 @@ _DECIMALS = 12
 class Standing(NamedTuple):
     """A run's rank (1 + the runs that are better), its 95% interval, and p against the best, Holm-adjusted.
 
-    None where there is none: the figure is undefined, the metric has no better end, or is a maximum; p of the best.
+    `apart` says whether the 95% interval of the difference from the best leaves 0 out. None where there is none: the
+    figure is undefined, the metric has no better end, or is a maximum; p of the best.
     """
 
     rank: int | None = None
     rank_low: int | None = None
     rank_high: int | None = None
     p: float | None = None
+    apart: bool = False
 
     @property
     def is_different(self) -> bool | None:
-        """Whether the run is worse than the best beyond chance; None where that was not asked."""
-        return None if self.p is None else self.p < SIGNIFICANCE
+        """Whether the run is worse than the best beyond chance (`paired.is_beyond_chance`); None where not asked."""
+        return None if self.p is None else self.p < SIGNIFICANCE and self.apart
 
 
 def standings(metric: Metric, values: Sequence[float | None], parts: Sequence[Parts], seed: int = 0) -> list[Standing]:
@@ -57,11 +60,14 @@ def standings(metric: Metric, values: Sequence[float | None], parts: Sequence[Pa
     ranks = [None if value is None else rank for value, rank in zip(values, _ranks(scores).tolist(), strict=True)]
     if metric.over_images == "maximum":
         return [Standing(rank) for rank in ranks]
-    intervals = _rank_intervals(sign * resampled_values(parts, RESAMPLES, seed))
+    samples = sign * resampled_values(parts, RESAMPLES, seed)
+    intervals = _rank_intervals(samples)
     p_values = p_against_best(scores, parts, seed)
+    differences = percentile_intervals(samples - samples[:, [int(np.argmax(scores))]])
+    apart = [interval is not None and (interval.low > 0 or interval.high < 0) for interval in differences]
     return [
-        Standing() if rank is None else Standing(rank, *interval, p)
-        for rank, interval, p in zip(ranks, intervals, p_values, strict=True)
+        Standing() if rank is None else Standing(rank, *interval, p, is_apart)
+        for rank, interval, p, is_apart in zip(ranks, intervals, p_values, apart, strict=True)
     ]
 
 
