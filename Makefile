@@ -6,7 +6,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 STUDIES := $(basename $(notdir $(wildcard src/boxlist/studies/[a-z]*.yaml)))
 
-.PHONY: help demo studies test check bench clean
+.PHONY: help demo studies test browser check bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,8 +26,15 @@ studies: $(INSTALLED)
 	    $(VENV)/bin/boxlist study "$$study" --markdown "docs/studies/$$study.md" || exit 1; \
 	done
 
-test: $(INSTALLED)
+test: $(INSTALLED) browser
 	$(VENV)/bin/pytest
+
+# The tests of `boxlist report` open its page in Chromium. Where it can, this installs one (Debian, as root).
+browser:
+	@if ! command -v chromedriver >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo "installing chromium for the tests of boxlist report"; \
+	    apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	fi
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -104,10 +104,18 @@ def checkpoint_rows(arguments: Mapping[str, object]) -> dict[str, Any]:
     """What identifies `boxlist_hf`'s model in `run.json`, by content: base, adapter and the number type asked for."""
     pretrained, adapter = str(arguments["pretrained"]), arguments.get("adapter")
     base = base_identity(pretrained, _text(arguments.get("revision")))
-    rows = {"base": {"path": pretrained, **base}, "adapter": None, "dtype": str(arguments.get("dtype") or "auto")}
+    rows: dict[str, Any] = {"base": {"path": pretrained, **base}, "adapter": None, "dtype": str(arguments.get("dtype") or "auto")}
     if adapter is not None:
-        sha256 = adapter_sha256(str(adapter), _text(arguments.get("adapter_revision")))
-        rows["adapter"] = {"path": str(adapter), "sha256": sha256}
+        folder = adapter_folder(str(adapter), _text(arguments.get("adapter_revision")))
+        config = read_json(folder / ADAPTER_CONFIG)
+        modules = config.get("target_modules")
+        rows["adapter"] = {
+            "path": str(adapter),
+            "sha256": adapter_sha256(folder),
+            # what reports tell adapters apart by, also once the folder is gone
+            "r": config.get("r"),
+            "target_modules": ",".join(sorted(map(str, modules))) if isinstance(modules, list) else str(modules),
+        }
     return rows
 
 
