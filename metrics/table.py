@@ -142,7 +142,13 @@ _ROWS = (
         source=f"{PAPER}, section 3",
         definition="mean number of records",
     ),
-    _rate("trigger_rate", "triggered", f"{PAPER}, section 3", "share of answers that repeat-stop, or another control on the list, ended", better=None),
+    _rate(
+        "trigger_rate",
+        "triggered",
+        f"{PAPER}, section 3",
+        "share of answers that a control on the list ended",
+        better=None,
+    ),
     _rate(
         "target_shape_valid",
         "target_shape_valid",

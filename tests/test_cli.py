@@ -114,7 +114,7 @@ def refusal(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> str:
         ),
         (
             ["run", "--model-args", "adapter=a", "--tasks", "t"],
-            "--model-args: expected pretrained=CHECKPOINT, got none. Give a checkpoint folder or a hub id.",
+            "--model-args: expected pretrained=CHECKPOINT, got none. Say which model.",
         ),
         (
             ["run", "--model-args", "pretrained=m", "--tasks", "t", "--controls", "repeatstop"],
@@ -137,7 +137,10 @@ def refusal(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> str:
         ),
         (
             ["run", "--model", "boxlist_vllm", "--model-args", "pretrained=m", "--tasks", DENSE],
-            "model 'boxlist_vllm': expected one of boxlist_hf, got an unknown name. Did you mean boxlist_hf?",
+            (
+                "model 'boxlist_vllm': expected one of boxlist_hf, boxlist_openai, got an unknown name. "
+                "Did you mean boxlist_hf or boxlist_openai?"
+            ),
         ),
         (["run", "--model-args", "pretrained=m,protocol=norm100_xyxy", "--tasks", DENSE], "protocol 'norm100_xyxy': "),
         (

@@ -17,7 +17,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-args",
         required=True,
         metavar="K=V,...",
-        help="pretrained=CHECKPOINT, and adapter=, protocol=, dtype=, device=, revision=, trust_remote_code=",
+        help="pretrained=CHECKPOINT, and adapter=, protocol=, dtype=, device=, revision=, trust_remote_code=; "
+        "for boxlist_openai base_url=URL,model=NAME, and protocol=, concurrency=, api_key_env=, retries=",
     )
     parser.add_argument("--tasks", required=True, metavar="A,B", help="the probes to ask")
     parser.add_argument("--controls", default="", metavar="C,...", help="such as budget=8,repeat_stop (default: raw)")

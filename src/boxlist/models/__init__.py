@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ModelRow:
     """One model class, and what `boxlist run` must know of it before it is loaded.
 
-    `named_by` is the argument without which there is no model, `texts` are those that are text whatever they look
-    like, `no_option` those that change no answer or stand in a row of `run.json` of their own. `identify` gives the
-    rows `base`, `adapter` and `dtype` from the arguments; `take` gives generation options as the engine takes them.
-    Both raise `InputError`. `packages` are what generation runs on here.
+    `named_by` is the argument without which there is no model, with an example; `texts` are those that are text
+    whatever they look like, `no_option` those that change no answer or stand in a row of `run.json` of their own.
+    `identify` gives the rows `base`, `adapter` and `dtype` from the arguments; `take` gives generation options as the
+    engine takes them; both raise `InputError`. `packages` are what generation runs on here.
     """
 
     path: str
@@ -39,7 +39,7 @@ class ModelRow:
 MODELS: dict[str, ModelRow] = {
     "boxlist_hf": ModelRow(
         path="boxlist.models.hf.BoxlistHF",
-        named_by="pretrained",
+        named_by="pretrained=CHECKPOINT",
         texts=frozenset(
             {"pretrained", "adapter", "protocol", "dtype", "device", "revision", "adapter_revision"}
             | {"attn_implementation"}
@@ -51,7 +51,7 @@ MODELS: dict[str, ModelRow] = {
     ),
     "boxlist_openai": ModelRow(
         path="boxlist.models.openai.model.BoxlistOpenAI",
-        named_by="model",
+        named_by="model=NAME",
         texts=frozenset({"base_url", "model", "api_key_env", "protocol"}),
         no_option=frozenset({*SERVER_ARGUMENTS, "protocol", "seed", "batch_size"}),
         identify=served_rows,

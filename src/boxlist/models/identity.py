@@ -104,7 +104,8 @@ def checkpoint_rows(arguments: Mapping[str, object]) -> dict[str, Any]:
     """What identifies `boxlist_hf`'s model in `run.json`, by content: base, adapter and the number type asked for."""
     pretrained, adapter = str(arguments["pretrained"]), arguments.get("adapter")
     base = base_identity(pretrained, _text(arguments.get("revision")))
-    rows: dict[str, Any] = {"base": {"path": pretrained, **base}, "adapter": None, "dtype": str(arguments.get("dtype") or "auto")}
+    dtype = str(arguments.get("dtype") or "auto")
+    rows: dict[str, Any] = {"base": {"path": pretrained, **base}, "adapter": None, "dtype": dtype}
     if adapter is not None:
         folder = adapter_folder(str(adapter), _text(arguments.get("adapter_revision")))
         config = read_json(folder / ADAPTER_CONFIG)

@@ -43,13 +43,12 @@ class RunRequest:
         check_run_name(self.name)
         if self.model not in MODELS:
             raise unknown_name("model", self.model, MODELS)
-        named_by = MODELS[self.model].named_by
-        if not self.model_args.get(named_by):
+        if not self.model_args.get(MODELS[self.model].named_by.partition("=")[0]):
             raise InputError(
                 "--model-args",
-                expected=f"{named_by}=...",
+                expected=MODELS[self.model].named_by,
                 got="none",
-                remedy="Say which model; see boxlist run --help.",
+                remedy="Say which model.",
             )
         if not self.tasks:
             raise InputError("--tasks", expected="at least one task", got="none", remedy="Name one.")

@@ -68,7 +68,8 @@ class FaultyServer:
         self.models: Any = [{"id": "toy", "object": "model", "created": 1, "max_model_len": 4096}]
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.at_once = self.most_at_once = self.hung_up = 0
+        self.at_once = self.most_at_once = 0
+        self.hung_up = threading.Semaphore(0)
         self.together = 1
         self.port = 0
         self._seen: Counter[str] = Counter()
@@ -122,7 +123,7 @@ class FaultyServer:
         try:
             await self._answer(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            self.hung_up += 1
+            self.hung_up.release()
         except asyncio.CancelledError:
             pass
         finally:
@@ -163,9 +164,8 @@ class FaultyServer:
             data = piece.encode()
             writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n" if reply.chunked else data)
             await writer.drain()
-        if reply.then in {"hang", "silent"}:
-            if not await reader.read(1):  # until the client goes
-                raise ConnectionResetError
+        if reply.then in {"hang", "silent"} and not await reader.read(1):  # until the client goes
+            raise ConnectionResetError
         if reply.then == "end" and reply.chunked:
             writer.write(b"0\r\n\r\n")
         if reply.then != "cut" or not reply.chunked:

@@ -31,7 +31,7 @@ def test_f1_at_the_thresholds_of_the_scores_is_the_scores(
     task = run.tasks[SHAPES]
     found = read_curves(from_run(run, task, DocumentShelf()), task)
     for threshold in (0.3, 0.5):
-        assert found.f1[IOU_THRESHOLDS == threshold] == pytest.approx(task.figures[f"f1@{threshold}"]["value"])
+        assert found.f1[threshold == IOU_THRESHOLDS] == pytest.approx(task.figures[f"f1@{threshold}"]["value"])
     assert (np.diff(found.f1) <= 0).all()
     assert found.records.sum() == task.columns["n_pred"].sum()
     assert found.hits.sum() == task.columns["tp@0.3"].sum()

@@ -26,7 +26,7 @@ def test_colours_are_the_pages_own() -> None:
     svg = drawn()
     assert "var(--s0)" in svg
     assert "var(--faint)" in svg
-    assert not re.search("#0[0-9a-f]{5}", re.sub("(id|href|clip-path)=\"[^\"]*\"", "", svg))
+    assert not re.search("#0[0-9a-f]{5}", re.sub('(id|href|clip-path)="[^"]*"', "", svg))
 
 
 def test_equal_input_gives_equal_bytes_without_a_date() -> None:

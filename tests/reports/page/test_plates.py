@@ -20,13 +20,14 @@ from boxlist.reports.page.views import View, make_views
 from boxlist.reports.saved_runs import SavedTask, Terms, read_saved_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SHAPES, SPATIAL = "boxlist_dense_bbox_shapes", "boxlist_spatial_count_shapes"
 
 
-def task(**columns: list[float]) -> SavedTask:
-    arrays = {name.replace("_at_", "@"): np.array(column, dtype=float) for name, column in columns.items()}
+def task(columns: Mapping[str, Sequence[float]]) -> SavedTask:
+    arrays = {name: np.array(column, dtype=float) for name, column in columns.items()}
     n_images = len(next(iter(arrays.values())))
     return SavedTask("t", tuple(range(n_images)), (), arrays, 0, Terms(None, None, None, None))
 
@@ -36,14 +37,19 @@ def refuse(line: str) -> None:
 
 
 def test_the_worst_come_first_and_of_equals_those_that_repeat() -> None:
-    columns = {"n_pred": [4, 4, 4, 0], "n_gt": [4, 4, 4, 0], "duplicate_rate": [0, 0.5, 0, 0]}
-    found = worst_first(task(**{"tp@0.3": [2, 2, 1, 0]}, **columns))
-    assert found == [2, 1, 0, 3]  # nothing said where nothing is, is right
+    boxes = [4, 4, 4, 0]
+    columns: dict[str, Sequence[float]] = {
+        "tp@0.3": [2, 2, 1, 0],
+        "n_pred": boxes,
+        "n_gt": boxes,
+        "duplicate_rate": [0, 0.5, 0, 0],
+    }
+    assert worst_first(task(columns)) == [2, 1, 0, 3]  # nothing said where nothing is, is right
 
 
 def test_of_other_probes_the_most_wrong_come_first() -> None:
-    found = worst_first(task(target_shape_valid=[1, 1, 0], count_exact=[1, 0, 0], spatial_correct=[0, 0, 0]))
-    assert found == [2, 1, 0]
+    columns = {"target_shape_valid": [1, 1, 0], "count_exact": [1, 0, 0], "spatial_correct": [0, 0, 0]}
+    assert worst_first(task(columns)) == [2, 1, 0]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +67,10 @@ def test_each_picture_is_there_once_with_the_panels_of_all_views(views: list[Vie
 
 def test_few_pictures_are_the_worst_of_each_view_in_turn(views: list[View]) -> None:
     found = make_plates(views, 2, refuse)
-    worst = {worst_first(views[0].task)[0], worst_first(views[1].task)[0]}
-    assert {plate.name for plate in found} <= {str(image_id) for view in views for image_id in worst_first(view.task)[:2]}
-    assert str(worst_first(views[0].task)[0]) in {plate.name for plate in found}
-    assert len(found) == 2 >= len(worst)
+    names = {plate.name for plate in found}
+    assert len(names) == 2
+    assert str(worst_first(views[0].task)[0]) in names
+    assert names <= {str(image_id) for view in views for image_id in worst_first(view.task)[:2]}
 
 
 def test_many_views_leave_room_for_fewer_pictures_and_say_so(
@@ -79,7 +85,8 @@ def test_many_views_leave_room_for_fewer_pictures_and_say_so(
 def test_a_probe_without_boxes_shows_text_and_truth(views: list[View]) -> None:
     (number,) = (place for place, view in enumerate(views) if view.task.name == SPATIAL)
     panel = next(panel for panel in make_plates(views, 1, refuse)[0].panels if panel.view == number)
-    assert panel.boxes == panel.records == []
+    assert not panel.boxes
+    assert not panel.records
     assert json.loads(panel.target.text).keys() == {"count", "relation"}
     assert panel.prompt.text.startswith("How many ")
 

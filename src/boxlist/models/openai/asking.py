@@ -55,7 +55,8 @@ class Written:
                 raise AttemptFailedError(f"finish_reason {piece.finish!r}, which is neither stop nor length")
             self.watch.finish()
             self.finish = self._ending(_ENDS[piece.finish])
-        self.tokens = self.tokens if piece.tokens is None else piece.tokens
+        if self.finish is not None and piece.tokens is not None:  # some servers count as they go, too
+            self.tokens = piece.tokens
         return self.finish is not None and self.tokens is not None
 
     def _ending(self, own: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
+    from numpy.typing import NDArray
 
 POINTS_A_LETTER = 5.0
 _SIDES = (("left", 1), ("right", -1), ("center", 0))
@@ -68,14 +69,12 @@ def label_ends(
     """Write each text beside its line's end, to the right (1) or left (-1), moved up or down to stand apart."""
     if not ends:
         return
-    wanted = np.array([axes.transData.transform(end)[1] for end in ends]) * 72 / axes.figure.dpi
-    order = np.argsort(wanted, kind="stable")
-    placed = wanted[order].copy()
-    for place in range(1, len(placed)):
-        placed[place] = max(placed[place], placed[place - 1] + _LINE_HEIGHT)
-    placed -= (placed - wanted[order]).mean()
-    for end, at, index in zip((ends[i] for i in order), placed, order, strict=True):
-        offset = 8 * side, float(at - wanted[index])
+    points = 72 / axes.figure.dpi
+    wanted = np.array([axes.transData.transform(end)[1] for end in ends]) * points
+    frame = axes.get_window_extent()
+    placed = apart(wanted, frame.y0 * points + _LINE_HEIGHT / 2, frame.y1 * points)
+    for index, end in enumerate(ends):
+        offset = 8 * side, float(placed[index] - wanted[index])
         axes.annotate(
             texts[index],
             end,
@@ -86,6 +85,22 @@ def label_ends(
             color=colours[index],
             annotation_clip=False,
         )
+
+
+def apart(wanted: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """The places nearest to the wanted ones that are a line apart, between `low` and `high` if there is room at all.
+
+    >>> apart(np.array([5.0, 50.0, 5.0]), 0, 100).tolist()
+    [0.0, 50.0, 11.0]
+    """
+    from scipy.optimize import isotonic_regression
+
+    order = np.argsort(wanted, kind="stable")
+    steps = _LINE_HEIGHT * np.arange(len(wanted))
+    rising = isotonic_regression(wanted[order] - steps).x
+    placed = np.empty(len(wanted))
+    placed[order] = np.clip(rising, low, max(low, high - steps[-1])) + steps
+    return placed
 
 
 def room_for(texts: Sequence[str]) -> float:

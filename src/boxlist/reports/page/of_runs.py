@@ -138,6 +138,8 @@ def _forest(axes: Axes, metric: str, views: Sequence[View]) -> None:
     better = {True: " →", False: " ←", None: ""}[METRICS[metric].higher_is_better]
     axes.set_title(f"{metric}{better}")
     axes.margins(x=0.12)
+    left, right = axes.get_xlim()
+    axes.set_xlim(left=max(left, -0.04 * right))  # no metric is below 0
     axes.locator_params(axis="x", nbins=3)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
