@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from boxlist.errors import InputError
+from boxlist.folder_lock import LOCK_FILE, lock_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PLAN_FILE = "plan.json"
@@ -26,6 +28,27 @@ _PREFIX = "checkpoint-"
 def training_folder(out: Path) -> Path:
     """Where the training of the adapter `out` keeps its checkpoints."""
     return out.with_name(f"{out.name}.training")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a training's folder, making what is missing of its path; what stays empty goes again.
+
+    Raises `InputError` while another process trains there.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(folder, what="training", remedy="Wait until it ends, or give another --out.")
+    try:
+        yield
+    finally:
+        if folder.is_dir() and {path.name for path in folder.iterdir()} == {LOCK_FILE}:
+            shutil.rmtree(folder)
+        for place in made[1:]:
+            if any(place.iterdir()):
+                break
+            place.rmdir()
+        lock.close()
 
 
 def mark_complete(folder: Path, step: int) -> None:

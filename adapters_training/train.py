@@ -90,15 +90,18 @@ def train(
         return _finished(folder, plan, resume=resume)
     refuse_missing_tracker(chosen.evaluate)
     work = checkpoints.training_folder(folder)
-    checkpoints.check(work, plan, resume=resume)
-    session = _open_session(chosen, probe, split, progress)
-    checkpoints.begin(work, plan)
-    try:
-        log = _run(session, work, progress)
-    except InputError:  # the recipe is wrong: nothing there is worth going on from
-        shutil.rmtree(work)
-        raise
-    return _publish(session, plan, log, work, folder)
+    with checkpoints.alone(work):
+        if folder.exists():  # another process finished it just now
+            return _finished(folder, plan, resume=resume)
+        checkpoints.check(work, plan, resume=resume)
+        session = _open_session(chosen, probe, split, progress)
+        checkpoints.begin(work, plan)
+        try:
+            log = _run(session, work, progress)
+        except InputError:  # the recipe is wrong: nothing there is worth going on from
+            shutil.rmtree(work)
+            raise
+        return _publish(session, plan, log, work, folder)
 
 
 def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> TrainedAdapter:

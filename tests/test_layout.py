@@ -19,7 +19,7 @@ FOLDERS = ("adapters_training", "controls", "metrics", "tasks")
 # a module may import from the lines above its own, and from its own package
 LAYERS = (
     {"errors"},
-    {"whole_files", "strict_yaml"},
+    {"folder_lock", "whole_files", "strict_yaml"},
     {"records"},
     {"protocols"},
     {"found"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,3 +63,23 @@ def test_versions_alone_are_no_other_plan(tmp_path: Path) -> None:
 def test_a_plan_with_another_key_differs() -> None:
     assert checkpoints.plan_differences({"recipe": {}}, {"recipe": {"new": 1}}) == ["recipe.new was null, now 1"]
     assert checkpoints.plan_differences({}, {"data": {}}) == ["data is not noted"]
+
+
+def test_two_trainings_never_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "a.training"
+    with checkpoints.alone(folder):
+        checkpoints.begin(folder, {"recipe": {}})
+        with pytest.raises(InputError) as caught, checkpoints.alone(folder):
+            pass
+        assert str(caught.value) == (
+            f"{folder}: expected no other boxlist at work in this training, got process {os.getpid()}. "
+            "Wait until it ends, or give another --out."
+        )
+    with checkpoints.alone(folder):
+        assert (folder / checkpoints.PLAN_FILE).is_file(), "what was begun is still there"
+
+
+def test_a_training_that_never_began_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError), checkpoints.alone(tmp_path / "runs" / "adapters" / "a.training"):
+        raise InputError("base", expected="one", got="none", remedy="Give one.")
+    assert list(tmp_path.iterdir()) == []

@@ -6,12 +6,11 @@ process out.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from boxlist.errors import InputError
+from boxlist.folder_lock import LOCK_FILE, lock_folder
 from boxlist.runs.answers_file import AnswersFile
 from boxlist.whole_files import write_json
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 1
-RUN_FILE, ANSWERS_FILE, SCORES_FILE, LOCK_FILE = "run.json", "answers.jsonl", "scores.json", ".lock"
+RUN_FILE, ANSWERS_FILE, SCORES_FILE = "run.json", "answers.jsonl", "scores.json"
 
 
 class RunFolder:
@@ -43,7 +42,7 @@ class RunFolder:
         if not created:
             _refuse_stranger(path)
         path.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
+        lock = lock_folder(path, what="run folder", remedy="Wait until it ends, or take another --name.")
         try:
             _clear_temporaries(path)
             return cls(path, lock, AnswersFile(path / ANSWERS_FILE), created)
@@ -147,23 +146,3 @@ def _clear_temporaries(path: Path) -> None:
     for name in (RUN_FILE, SCORES_FILE):
         for left in path.glob(f".{name}.*"):
             left.unlink()
-
-
-def _lock(path: Path) -> IO[str]:
-    file = (path / LOCK_FILE).open("a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read(20).strip()
-        file.close()
-        raise InputError(
-            str(path),
-            expected="no other boxlist at work in this run folder",
-            got=f"process {holder}" if holder.isdigit() else "another process",
-            remedy="Wait until it ends, or take another --name.",
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file

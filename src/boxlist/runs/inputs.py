@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 SPLIT = "test"
 # The sources that decide what is generated. Scores are worked out anew each time, so metrics are not among them.
 CODE = ("*.py", "controls/**/*.py", "models/**/*.py", "tasks/harness.py", "tasks/probes.py", "tasks/sealed.py")
-_NOT_CODE = frozenset({"__init__.py", "cli.py", "demo.py", "errors.py", "strict_yaml.py", "whole_files.py"})
+_NOT_CODE = frozenset(
+    {"__init__.py", "cli.py", "demo.py", "errors.py", "folder_lock.py", "strict_yaml.py", "whole_files.py"}
+)
 
 
 class Question(NamedTuple):
