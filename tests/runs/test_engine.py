@@ -58,7 +58,7 @@ def test_a_run_writes_what_the_design_says(unbroken: Path, pocket_base: Path) ->
     assert task["prompt"].startswith("Detect every object in the image.")
     assert task["generation_kwargs"]["max_new_tokens"] == 48
     assert len(task["dataset"]["sha256"]) == 64
-    assert {"scanner.py", "controls/repeat_stop.py", "models/hf.py", "tasks/harness.py"} <= run["code"].keys()
+    assert {"scanner.py", "controls/list_rules.py", "models/hf.py", "tasks/harness.py"} <= run["code"].keys()
     assert run["versions"].keys() >= {"torch", "transformers", "lmms-eval", "peft", "boxlist"}
     assert (run["answers"], run["sessions"]) == (8, 1)
     answers = [json.loads(line) for line in (unbroken / "answers.jsonl").read_text().splitlines()]

@@ -58,7 +58,7 @@ def done(name: str, out: Path, model: str = "pocket", **options: Any) -> StudyRe
 
 def test_trainings_come_first_and_repeat_stop_last(asked: list[Any], tmp_path: Path) -> None:
     done("control-surface", tmp_path, limit=3, fresh=True)
-    assert asked[:2] == ["high", "qv_r8"]
+    assert asked[:2] == ["high", "random"]
     requests = asked[2:]
     runs = tmp_path / "pocket" / "first-3"
     assert [str(request.path.relative_to(runs)) for request in requests] == [
@@ -66,11 +66,11 @@ def test_trainings_come_first_and_repeat_stop_last(asked: list[Any], tmp_path: P
         f"high/{DENSE}/raw",
         f"high/{DENSE}/repetition_penalty=1.05",
         f"high/{DENSE}/budget=8",
-        f"qv_r8/{DENSE}/raw",
-        f"qv_r8/{DENSE}/repetition_penalty=1.05",
-        f"qv_r8/{DENSE}/budget=8",
+        f"random/{DENSE}/raw",
+        f"random/{DENSE}/repetition_penalty=1.05",
+        f"random/{DENSE}/budget=8",
         f"high/{DENSE}/budget=8+repeat_stop",
-        f"qv_r8/{DENSE}/budget=8+repeat_stop",
+        f"random/{DENSE}/budget=8+repeat_stop",
     ]
     assert {(request.limit, request.fresh, request.batch_size) for request in requests} == {(3, True, 16)}
     assert [request.model_args.get("adapter") for request in requests[:2]] == [

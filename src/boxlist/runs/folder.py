@@ -25,6 +25,7 @@ RUN_FILE, ANSWERS_FILE, SCORES_FILE = "run.json", "answers.jsonl", "scores.json"
 class RunFolder:
     """An open run folder. Use as a context manager: it holds the lock.
 
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as out, RunFolder.open(Path(out) / "night") as folder:
     ...     folder.answers.tally().answers
