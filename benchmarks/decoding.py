@@ -32,6 +32,7 @@ from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 from boxlist.runs.inputs import plan_task
 from boxlist.runs.quiet import quiet_libraries
 from boxlist.runs.requests import build_requests
+from boxlist.tasks.sealed import unseal
 
 TASK = "boxlist_dense_bbox_shapes"
 
@@ -109,7 +110,7 @@ def answer(name: str, adapter: Path, merged: Path, images: int, batch: int) -> d
     began = time.monotonic()
     texts = model.generate_until(requests)
     seconds = time.monotonic() - began
-    characters = [len(getattr(text, "text", text)) for text in texts]
+    characters = [len(unseal(getattr(text, "text", text)).text) for text in texts]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "peak_mb": peak, "images": len(texts), "characters": sum(characters)}
 

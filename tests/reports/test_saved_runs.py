@@ -157,6 +157,10 @@ def test_runs_are_found_below_a_folder(tmp_path: Path, save_run: Callable[..., P
     (runs / ".hidden" / "scores.json").write_text("{}")
     (runs / "loop").symlink_to(runs)
     assert find_runs(runs) == [first, runs / "scored.json", second]
+    (runs / "adapter").mkdir()
+    for name in ("adapter_config.json", "losses.json"):
+        (runs / "adapter" / name).write_text("{}")
+    assert find_runs(runs) == [first, runs / "scored.json", second], "adapters lie beside their runs"
     assert find_runs(first) == [first]
     assert find_runs(runs / "scored.json") == [runs / "scored.json"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from boxlist.errors import unknown_name
 from boxlist.metrics.intervals import FEW_IMAGES
-from boxlist.metrics.paired import metric_pair, paired_differences, ratio_value
+from boxlist.metrics.paired import metric_pair, paired_differences
 from boxlist.metrics.table import METRICS
 from boxlist.reports.comparable import pair_tasks
 from boxlist.runs.changes import changes
@@ -152,18 +152,16 @@ def _most_changed(pair: TaskPair, by: str, changed: NDArray[np.int64], n_images:
 
 
 def _effects(pair: Pair, *, maximum: bool) -> NDArray[np.float64]:
-    """The difference less what it is without each image, 0 where either is undefined; of a maximum, the own change."""
+    """What B's figure owes to each image's change: less B's figure with that image as in A. 0 where it is undefined."""
     if maximum:
         return pair.b.numerator - pair.a.numerator
-    a, b = ratio_value(pair.a), ratio_value(pair.b)
-    if a is None or b is None:
-        return np.zeros(len(pair.a.counts))
+    before, after = pair
+    numerator = after.numerator.sum() - after.numerator + before.numerator
+    denominator = after.denominator.sum() - after.denominator + before.denominator
     with np.errstate(divide="ignore", invalid="ignore"):
-        rest_a, rest_b = (
-            (parts.numerator.sum() - parts.numerator) / (parts.denominator.sum() - parts.denominator) for parts in pair
-        )
-    effects: NDArray[np.float64] = np.nan_to_num((b - a) - (rest_b - rest_a), nan=0.0, posinf=0.0, neginf=0.0)
-    return effects
+        effects = after.numerator.sum() / after.denominator.sum() - numerator / denominator
+    found: NDArray[np.float64] = np.nan_to_num(effects, nan=0.0, posinf=0.0, neginf=0.0)
+    return found
 
 
 def _why(pair: TaskPair, place: int) -> list[str]:

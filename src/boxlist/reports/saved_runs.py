@@ -20,6 +20,7 @@ import numpy as np
 from boxlist.errors import InputError
 from boxlist.metrics.summary import MetricValue
 from boxlist.metrics.table import METRICS
+from boxlist.models.identity import ADAPTER_CONFIG
 from boxlist.runs.folder import RUN_FILE, SCHEMA, SCORES_FILE, read_run
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class _Scores(msgspec.Struct, frozen=True):
 def find_runs(path: Path) -> list[Path]:
     """The runs that a path holds, by name: itself, or all run folders and scores files in or below a folder.
 
-    A folder without `run.json` counts with the JSON files in it. Links to folders are not followed.
+    A folder without `run.json` counts with the JSON files in it; adapters are passed over. Links to folders are not
+    followed.
     """
     if not path.is_dir() or (path / RUN_FILE).exists():
         return [path]
@@ -141,6 +143,8 @@ def _runs_below(path: Path) -> Iterator[Path]:
         if RUN_FILE in names:
             folders.clear()
             yield Path(root)
+        elif ADAPTER_CONFIG in names:
+            folders.clear()  # adapters lie beside their runs
         else:
             folders[:] = [name for name in folders if not name.startswith(".")]
             yield from (Path(root, name) for name in names if name.endswith(".json") and not name.startswith("."))
