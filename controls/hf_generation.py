@@ -48,7 +48,7 @@ class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is un
         prompt_length: int,
         eos_token_ids: Collection[int],
     ) -> None:
-        self._rows = [_Row(watch, vocabulary, frozenset(eos_token_ids)) for watch in watches]
+        self._rows = [RowReader(watch, vocabulary, eos_token_ids) for watch in watches]
         self._live = self._rows
         self._width = prompt_length
 
@@ -79,20 +79,20 @@ class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is un
 
 def finished_rows(token_ids: torch.Tensor, vocabulary: Vocabulary, eos_token_ids: Collection[int]) -> list[RowAnswer]:
     """Rows that nothing watched, from the new tokens `(B, L)` that `generate` returned."""
-    rows = [_Row(None, vocabulary, frozenset(eos_token_ids)) for _ in range(token_ids.shape[0])]
+    rows = [RowReader(None, vocabulary, eos_token_ids) for _ in range(token_ids.shape[0])]
     for row, ids in zip(rows, token_ids.tolist(), strict=True):
         row.feed(ids)
     return [row.answer() for row in rows]
 
 
-class _Row:
-    """One row: its tokens up to its end, whatever `generate` writes into it afterwards."""
+class RowReader:
+    """One row: its tokens up to its end, whatever is written into it afterwards; without a watch the turn's end."""
 
-    def __init__(self, watch: AnswerWatch | None, vocabulary: Vocabulary, eos_token_ids: frozenset[int]) -> None:
+    def __init__(self, watch: AnswerWatch | None, vocabulary: Vocabulary, eos_token_ids: Collection[int]) -> None:
         self._watch = watch
         self._vocabulary = vocabulary
         self._decoder = TextDecoder(vocabulary)
-        self._eos = eos_token_ids
+        self._eos = frozenset(eos_token_ids)
         self._ids: list[int] = []
         self._pieces: list[str] = []
         self._ended_turn = False
@@ -101,7 +101,13 @@ class _Row:
     def over(self) -> bool:
         return self._ended_turn or (self._watch is not None and self._watch.ending is not None)
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens it has, the end-of-turn token included."""
+        return len(self._ids)
+
     def feed(self, token_ids: Sequence[int]) -> None:
+        """Take the next tokens; those behind its end are passed over."""
         for token_id in token_ids:
             if self.over:
                 return
@@ -112,6 +118,7 @@ class _Row:
                 self._show(self._watch, self._decoder.feed(token_id))
 
     def answer(self) -> RowAnswer:
+        """The row as it ended; nothing is to be fed after it."""
         raw = self._vocabulary.text(self._ids[:-1] if self._ended_turn else self._ids)
         finish = "eos" if self._ended_turn else "length"
         if self._watch is None:

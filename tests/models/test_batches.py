@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxlist.errors import InputError
-from boxlist.models.batches import Question, batch_seed, plan_batches, read_requests
+from boxlist.models.batches import POOL_BATCHES, Question, plan_pools, question_seed, read_requests
 from boxlist.models.generation import read_generation_kwargs
 
 
@@ -46,30 +46,16 @@ questions_of = st.lists(
 @given(questions_of, st.integers(1, 9))
 def test_every_question_once_and_never_with_another_task_split_or_control(rows: list[Any], batch_size: int) -> None:
     questions = read_requests([request(task, doc, kwargs, text, split) for task, doc, kwargs, text, split in rows])
-    batches = list(plan_batches(questions, documents(), batch_size))
-    assert sorted(question.index for batch in batches for question in batch) == list(range(len(rows)))
-    for batch in batches:
-        assert 1 <= len(batch) <= batch_size
-        assert len({(question.task, question.split, question.options) for question in batch}) == 1
-
-
-@given(questions_of, st.integers(1, 9), st.data())
-def test_a_resumed_run_has_the_batches_of_an_unbroken_one(
-    rows: list[Any], batch_size: int, data: st.DataObject
-) -> None:
-    requests = [request(task, doc, kwargs, text, split) for task, doc, kwargs, text, split in rows]
-    unbroken = list(plan_batches(read_requests(requests), documents(), batch_size))
-    done = data.draw(st.integers(0, len(unbroken)))
-    answered = {question.index for batch in unbroken[:done] for question in batch}
-    left = [index for index in range(len(requests)) if index not in answered]
-    resumed = list(plan_batches(read_requests([requests[index] for index in left]), documents(), batch_size))
-    as_before = [[left[question.index] for question in batch] for batch in resumed]
-    assert sorted(as_before) == sorted([question.index for question in batch] for batch in unbroken[done:])
+    pools = list(plan_pools(questions, documents(), batch_size))
+    assert sorted(question.index for pool in pools for question in pool) == list(range(len(rows)))
+    for pool in pools:
+        assert 1 <= len(pool) <= batch_size * POOL_BATCHES
+        assert len({(question.task, question.split, question.options) for question in pool}) == 1
 
 
 def test_images_of_one_size_go_together_then_prompts_of_one_length() -> None:
     rows = [request("a", doc, context="x" * (doc % 2)) for doc in range(12)]
-    order = [question for batch in plan_batches(read_requests(rows), documents(), 4) for question in batch]
+    order = [question for pool in plan_pools(read_requests(rows), documents(), 4) for question in pool]
     shapes = [(question.doc_id % 3, question.context_length, question.index) for question in order]
     assert shapes == sorted(shapes)
 
@@ -78,8 +64,8 @@ def test_documents_without_sizes_keep_the_order_of_asking() -> None:
     kinds: list[list[Any]] = [[{}] * 3, [{"width": None, "height": "tall"}] * 3, ["text"] * 3]
     for rows in kinds:
         questions = read_requests([request("a", doc) for doc in (2, 0, 1)])
-        (batch,) = plan_batches(questions, {"a": {"test": rows}}, 8)
-        assert [question.doc_id for question in batch] == [2, 0, 1]
+        (pool,) = plan_pools(questions, {"a": {"test": rows}}, 8)
+        assert [question.doc_id for question in pool] == [2, 0, 1]
 
 
 def test_requests_that_are_not_chat() -> None:
@@ -94,15 +80,18 @@ def test_requests_that_are_not_chat() -> None:
 
 
 def test_seeds_follow_the_documents_not_the_place() -> None:
-    def batch(*docs: int, nth: int = 0, index: int = 0) -> list[Question]:
-        return [Question(index, "a", "test", doc, nth, 0, dict, read_generation_kwargs({})) for doc in docs]
+    def question(doc: int, nth: int = 0, index: int = 0) -> Question:
+        return Question(index, "a", "test", doc, nth, 0, dict, read_generation_kwargs({}))
 
-    assert batch_seed(0, batch(1, 2)) == batch_seed(0, batch(1, 2, index=9))
-    assert (
-        len({batch_seed(0, batch(1)), batch_seed(1, batch(1)), batch_seed(0, batch(2)), batch_seed(0, batch(1, nth=1))})
-        == 4
-    )
-    assert 0 <= batch_seed(0, batch(1)) < 2**63
+    seeds = [
+        question_seed(0, question(1)),
+        question_seed(1, question(1)),
+        question_seed(0, question(2)),
+        question_seed(0, question(1, nth=1)),
+    ]
+    assert question_seed(0, question(1, index=9)) == seeds[0]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_repeats_of_a_document_are_told_apart() -> None:

@@ -70,15 +70,38 @@ def test_an_adapter_of_zeros_changes_nothing_and_random_weights_do(
     assert (logits(make_adapter("random")) - base).abs().max() > 0.1
 
 
-def test_the_adapter_is_not_merged_and_its_file_is_what_runs(
+def test_in_short_numbers_the_adapter_is_not_merged_and_its_file_is_what_runs(
     make_adapter: Callable[..., Path], recitations: Any
 ) -> None:
     folder = make_adapter()
-    _, model = load_processor_and_model(str(recitations.folder), str(folder), device="cpu")
+    _, model = load_processor_and_model(str(recitations.folder), str(folder), device="cpu", dtype="bfloat16")
     stored = load_file(folder / "adapter_model.safetensors")
     running = {name.replace(".default", ""): weight for name, weight in model.named_parameters() if "lora_" in name}
     assert set(running) == set(stored)
-    assert all(torch.equal(running[name], stored[name]) for name in stored)
+    assert all(torch.equal(running[name], stored[name].to(running[name].dtype)) for name in stored)
+
+
+def test_in_float32_the_adapter_is_merged_and_the_sum_is_exact(
+    make_adapter: Callable[..., Path], recitations: Any
+) -> None:
+    folder = make_adapter()
+    _, base = load_processor_and_model(str(recitations.folder), device="cpu")
+    _, model = load_processor_and_model(str(recitations.folder), str(folder), device="cpu")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    stored = load_file(folder / "adapter_model.safetensors")
+    before, after = dict(base.named_parameters()), dict(model.named_parameters())
+    assert before.keys() == after.keys(), "no module of the adapter's is left"
+    adapted = {name.removeprefix("base_model.model.").removesuffix(".lora_A.weight") for name in stored}
+    adapted = {name for name in adapted if f"base_model.model.{name}.lora_B.weight" in stored}
+    assert adapted
+    for name, weight in after.items():
+        module = name.removesuffix(".weight")
+        expected = before[name]
+        if module in adapted:
+            down, up = (stored[f"base_model.model.{module}.lora_{part}.weight"] for part in "AB")
+            expected = expected + (up @ down) * (config["lora_alpha"] / config["r"])
+            assert not torch.equal(expected, before[name])
+        assert torch.allclose(weight, expected, atol=1e-6), name
 
 
 def test_dtype_and_device() -> None:

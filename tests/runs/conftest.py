@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Start = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 DENSE, INVENTORY = "boxlist_dense_bbox_shapes", "boxlist_inventory_shapes"
 BOXLIST = str(Path(sys.executable).with_name("boxlist"))
@@ -31,14 +35,20 @@ def run_words(pocket_base: Path) -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="session")
-def start() -> Callable[..., subprocess.Popen[str]]:
-    """Start `boxlist` in a process of its own."""
+def start() -> Start:
+    """Start `boxlist` in a process of its own, which a test that fails does not leave behind."""
 
-    def popen(words: list[str]) -> subprocess.Popen[str]:
+    @contextmanager
+    def popen(words: list[str]) -> Iterator[subprocess.Popen[str]]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
+        with subprocess.Popen(
             [BOXLIST, *words], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     return popen
 
@@ -47,7 +57,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 def unbroken(
     tmp_path_factory: pytest.TempPathFactory,
     run_words: Callable[..., list[str]],
-    start: Callable[..., subprocess.Popen[str]],
+    start: Start,
 ) -> Path:
     """The folder of a run of eight images that nothing disturbed."""
     out = tmp_path_factory.mktemp("runs")

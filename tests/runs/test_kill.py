@@ -14,9 +14,10 @@ from boxlist.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-Start = "Callable[..., subprocess.Popen[str]]"
+    Start = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 
 def lines(answers: Path) -> list[str]:
@@ -36,7 +37,7 @@ def signal_after(process: subprocess.Popen[str], answers: Path, count: int, numb
 
 
 def test_killed_again_and_again_it_ends_with_the_scores_of_an_unbroken_run(
-    unbroken: Path, run_words: Callable[..., list[str]], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    unbroken: Path, run_words: Callable[..., list[str]], start: Start, tmp_path: Path
 ) -> None:
     answers = tmp_path / "killed" / "answers.jsonl"
     places = np.random.default_rng(20260615).choice(np.arange(1, 6), size=3, replace=False)
@@ -68,7 +69,7 @@ def test_killed_again_and_again_it_ends_with_the_scores_of_an_unbroken_run(
 
 def test_a_second_process_is_refused_and_ctrl_c_keeps_the_answers(
     run_words: Callable[..., list[str]],
-    start: Callable[..., subprocess.Popen[str]],
+    start: Start,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

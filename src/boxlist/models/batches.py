@@ -1,4 +1,4 @@
-"""Which requests share a batch: those of one task, one split and the same generation options, and no others."""
+"""Which requests are answered together: those of one task, one split and the same generation options, and no others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lmms_eval.api.instance import Instance
+
+
+POOL_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -53,26 +56,27 @@ def read_requests(requests: Sequence[Instance]) -> list[Question]:
     return questions
 
 
-def plan_batches(
+def plan_pools(
     questions: Sequence[Question], documents: Mapping[str, Mapping[str, Sequence[Any]]], batch_size: int
 ) -> Iterator[list[Question]]:
-    """Batches of at most `batch_size`, within a group sorted by image size and prompt length to save padding.
+    """Pools of at most `POOL_BATCHES` batches, in a group sorted by image size and prompt length to save padding.
 
-    The order in a group depends on nothing but its questions, so that when whole batches of it, in this order, are
-    answered already, the rest fall into the same batches as before: a resumed run generates as an unbroken one.
+    Questions of different pools never share a batch, and the pools depend on nothing but the questions: a pool that
+    is asked again, whole, falls into the same batches as before.
     """
     groups: dict[tuple[str, str, GenerationOptions], list[Question]] = {}
     for question in questions:
         groups.setdefault((question.task, question.split, question.options), []).append(question)
+    size = batch_size * POOL_BATCHES
     for (task, split, _), group in groups.items():
         group.sort(key=lambda question: _shape(question, documents[task][split]))
-        for start in range(0, len(group), batch_size):
-            yield group[start : start + batch_size]
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
-def batch_seed(seed: int, batch: Sequence[Question]) -> int:
-    """The sampling seed of a batch: from the run's seed and the documents in it, so that its place does not matter."""
-    what = repr((seed, [(q.task, q.split, q.doc_id, q.nth) for q in batch]))
+def question_seed(seed: int, question: Question) -> int:
+    """The sampling seed of a question: from the run's seed and the document, so that its place does not matter."""
+    what = repr((seed, question.task, question.split, question.doc_id, question.nth))
     return int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big") >> 1
 
 

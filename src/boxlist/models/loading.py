@@ -1,7 +1,8 @@
 """Load a checkpoint and, if asked, a LoRA adapter on top of it. Anything doubtful is refused, never guessed.
 
-The adapter is not merged into the weights: in bfloat16 merging rounds the sum, so the same adapter would give other
-logits than it was trained with. Unmerged it costs two thin matrix products a layer.
+In float32 the adapter is merged into the weights, which changes logits by rounding only. In shorter numbers it is not:
+there merging rounds the sum, so the same adapter would give other logits than it was trained with; unmerged it costs
+two thin matrix products a module.
 """
 
 from __future__ import annotations
@@ -55,13 +56,14 @@ def load_processor_and_model(
     depend on the batch. `device` auto is a GPU if there is one. `trust_remote_code` lets the checkpoint bring Python
     code and run it. Raises `InputError` with the remedy when anything does not fit.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    import torch
+    from transformers import AutoModelForImageTextToText
 
     place = torch_device(device)
     folder = checkpoint_folder(pretrained, revision, with_code=trust_remote_code)
     lora = None if adapter is None else adapter_folder(adapter, adapter_revision)
     code = {"trust_remote_code": trust_remote_code}
-    processor = _load_part(AutoProcessor, pretrained, folder, **code)
+    processor = load_processor(pretrained, folder, **code)
     model, report = _load_part(
         AutoModelForImageTextToText,
         pretrained,
@@ -73,6 +75,18 @@ def load_processor_and_model(
         **code,
     )
     _refuse_bad_weights(pretrained, report)
+    if lora is not None:
+        model = load_adapter(model, lora)
+        if model.dtype == torch.float32:
+            model = model.merge_and_unload()
+    return Loaded(processor, model.to(place).eval())
+
+
+def load_processor(pretrained: str, folder: Path, **code: bool) -> ProcessorMixin:
+    """The processor of a checkpoint's folder, which pads on the left. Raises `InputError` when it can hold no chat."""
+    from transformers import AutoProcessor
+
+    processor = _load_part(AutoProcessor, pretrained, folder, **code)
     if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
         raise InputError(
             pretrained,
@@ -83,9 +97,7 @@ def load_processor_and_model(
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token_id is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
-    if lora is not None:
-        model = load_adapter(model, lora)
-    return Loaded(processor, model.to(place).eval())
+    return processor
 
 
 def load_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
@@ -95,7 +107,7 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     from peft import LoraConfig, PeftModel
     from safetensors import SafetensorError
 
-    _refuse_odd_adapter(folder)
+    refuse_odd_adapter(folder)
     try:
         with warnings.catch_warnings():
             # peft 0.21 asks transformers 5.23 for a name that is deprecated there
@@ -180,7 +192,7 @@ def _refuse_bad_weights(pretrained: str, report: dict[str, Any]) -> None:
             )
 
 
-def _refuse_odd_adapter(folder: Path) -> None:
+def refuse_odd_adapter(folder: Path) -> None:
     """LoRA only, and nothing that imports modules or fetches more files by what the adapter's author wrote."""
     config = read_json(folder / ADAPTER_CONFIG)
     if config.get("peft_type") != "LORA":
