@@ -26,7 +26,7 @@ def training_plan(recipe: Recipe, probe: Probe, held_out: HeldOut) -> dict[str, 
     """The sections of a provenance that are known beforehand. Reads the base's files to tell its identity."""
     protocol = protocol_named(recipe.protocol)
     keys = {"box_key": protocol.box_key, "label_key": protocol.label_key, "list_order": recipe.list_order}
-    numbers = "four decimals" if protocol.unit == "norm1" else "whole numbers"
+    numbers = {0: "whole numbers", 1: "one decimal", 4: "four decimals"}[protocol.decimals]
     dataset = dataset_named(probe.dataset)
     return {
         "base": {"name": recipe.base, "identity": base_identity(recipe.base_location, recipe.revision)},

@@ -123,14 +123,15 @@ def check_adapter(
     protocol: str,
     prompts: Mapping[str, str],
     evaluation_images: Mapping[str, str],
+    any_protocol: bool = False,
 ) -> list[str]:
     """Refuse an adapter that does not fit an evaluation; the warnings say what could not be checked.
 
     `prompts` maps each task evaluated to its raw template: only the task that the adapter was trained on is compared,
     and what a control appends to it is no mismatch. `evaluation_images` maps the sha256 of an image's
-    file or of its pixels, or both, to a name. Raises one `InputError`
-    that lists every difference (base, protocol, prompt, overlap), or says that weights and provenance do not belong
-    together.
+    file or of its pixels, or both, to a name. With `any_protocol` another protocol is a warning. Raises one
+    `InputError` that lists every difference (base, protocol, prompt, overlap), or says that weights and provenance do
+    not belong together.
     """
     folder = Path(adapter)
     provenance = read_provenance(folder)
@@ -138,9 +139,10 @@ def check_adapter(
         unchecked = "that base, protocol and prompt are those of its training, nor that no evaluation image was in it"
         return [f"{folder}: no {PROVENANCE_FILE}: cannot check {unchecked}."]
     _check_belongs(folder, provenance)
+    other_protocol = list(_protocol_differences(provenance, protocol))
     differences = [
         *_base_differences(provenance, base_identity),
-        *_protocol_differences(provenance, protocol),
+        *(() if any_protocol else other_protocol),
         *_prompt_differences(provenance, prompts),
         *_overlap(provenance, evaluation_images),
     ]
@@ -149,10 +151,12 @@ def check_adapter(
             f"adapter {folder}",
             expected="an evaluation with the base, protocol and prompt of its training, on other images",
             got="; ".join(differences),
-            remedy="Evaluate it as it was trained, or train an adapter for this evaluation (boxlist train).",
+            remedy="Evaluate it as it was trained, or train an adapter for this evaluation (boxlist train)."
+            + (" To ask it in this format all the same: --any-protocol." if differences == other_protocol else ""),
         )
     missing = sorted(set(_hashes(provenance.base_identity)) - set(_hashes(base_identity)))
-    return [f"{folder}: cannot check the base's {', '.join(missing)}: not known of the base in use."] if missing else []
+    unknown = [f"cannot check the base's {', '.join(missing)}: not known of the base in use"] if missing else []
+    return [f"{folder}: {words}." for words in [*other_protocol, *unknown]]
 
 
 def _check_belongs(folder: Path, provenance: Provenance) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from boxlist.errors import InputError
 from boxlist.metrics.iou import iou_of_pairs, is_possible
 from boxlist.records import normalise_label
 
@@ -50,9 +51,19 @@ class RepeatLimit:
 
 
 class SkipRepeats:
-    """Drops every record that the answer already holds, and lets it go on."""
+    """Drops every record that the answer already holds, and lets it go on.
 
-    def __init__(self) -> None:
+    Refused for nested lists: a label stands there once for many boxes, so a record has no text of its own to drop.
+    """
+
+    def __init__(self, protocol: BoxProtocol) -> None:
+        if protocol.nested:
+            raise InputError(
+                "control repeat_skip",
+                expected="a protocol with a label beside each box",
+                got=protocol.name,
+                remedy="Use repeat_stop, or a protocol that is not nested.",
+            )
         self._seen: set[RecordKey] = set()
 
     def judge(self, record: Record) -> Verdict:
@@ -86,6 +97,13 @@ class NearRepeatStop:
     """
 
     def __init__(self, iou: float, protocol: BoxProtocol) -> None:
+        if protocol.writes_points:
+            raise InputError(
+                "control near_repeat_stop",
+                expected="a protocol that writes boxes",
+                got=protocol.name,
+                remedy="Points have no overlap: use repeat_stop.",
+            )
         self._iou, self._protocol = iou, protocol
         self._boxes: dict[str, list[NDArray[np.float64]]] = {}
 
@@ -106,13 +124,13 @@ class NearRepeatStop:
 class DriftStop:
     """Stops at the `length`-th record in a row of one label that stand at equal steps; keeps the first two of them.
 
-    Equal means within one unit of writing: 1, or 0.0001 where boxes are written in 0-1. A step of nothing is a
-    repeat and no drift.
+    Equal means within one unit of writing: 1, 0.1 in percent, or 0.0001 where boxes are written in 0-1. A step of
+    nothing is a repeat and no drift.
     """
 
     def __init__(self, length: int, protocol: BoxProtocol) -> None:
         self._length, self._protocol = length, protocol
-        self._unit = 1e-4 if protocol.unit == "norm1" else 1.0
+        self._unit = 10.0**-protocol.decimals
         self._label = ""
         self._last: NDArray[np.float64] | None = None
         self._step: NDArray[np.float64] | None = None

@@ -13,7 +13,7 @@ from boxlist.controls.list_rules import DriftStop, MostItems, NearRepeatStop, Re
 from boxlist.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from boxlist.controls.list_rules import ListRule
     from boxlist.protocols import Protocol
@@ -26,14 +26,15 @@ Scalar = int | float | bool
 class Control:
     """One control: its name, the kind and range of the values it takes, where it acts, and where it comes from.
 
-    One that acts on the prompt appends its `sentence`, with `{n}` replaced by its value. One that acts on the logits
+    One that acts on the prompt appends its `sentence`, with `{n}` replaced by its value and `{classes}` by the names of
+    the data set's classes. One that acts on the logits
     is a keyword argument of the same name to transformers' `generate`. One that acts on the list watches its records:
     `make_rule(value, protocol)` gives the rule for one answer.
     """
 
     name: str
     kind: Kind
-    acts_on: Literal["prompt", "logits", "list"]
+    acts_on: Literal["prompt", "image", "logits", "grammar", "list"]
     meaning: str
     largest: float = 1
     smallest: int = 1
@@ -133,11 +134,34 @@ _ROWS = (
         "switch",
         "list",
         "Drops every record that the answer already holds and goes on; it ends nothing and saves no tokens.",
-        make_rule=lambda _on, _protocol: SkipRepeats(),
+        make_rule=lambda _on, protocol: SkipRepeats(protocol),
+    ),
+    Control(
+        "json_only",
+        "switch",
+        "grammar",
+        "Lets the model write nothing but a JSON list of records with the protocol's keys, in its order and range.",
+        source="llguidance",
+    ),
+    Control(
+        "drop_image_tokens",
+        "factor",
+        "image",
+        "Hides a random share x of the image's tokens from the language model; drawn anew for each question.",
+        source="the redundancy paper, section 3.4",
+    ),
+    Control(
+        "class_list",
+        "switch",
+        "prompt",
+        "Names the data set's classes in the prompt.",
+        sentence="The classes are: {classes}.",
+        source="FindIt, arXiv 2606.04282: class names as queries",
     ),
 )
 CONTROLS: dict[str, Control] = {row.name: row for row in _ROWS}
 _RAW = "raw"
+MAX_CLASSES = 400
 
 
 @dataclass(frozen=True)
@@ -154,6 +178,9 @@ class Controls:
     drift_stop: int | None = None
     max_items: int | None = None
     repeat_skip: bool = False
+    json_only: bool = False
+    drop_image_tokens: float | None = None
+    class_list: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.to_kwargs().items():
@@ -178,14 +205,17 @@ class Controls:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in given.items() if value is not None and value is not False}
 
-    def prompt_ending(self) -> str:
+    def prompt_ending(self, classes: Sequence[str] = ()) -> str:
         """What goes behind the prompt: a space and a sentence for each control that acts there.
+
+        `classes` are the data set's. Raises `InputError` where a control names them and there are none, or too many.
 
         >>> Controls(budget=8).prompt_ending()
         ' Return at most 8 objects.'
         """
         rows = [(CONTROLS[name], value) for name, value in self.to_kwargs().items()]
-        return "".join(f" {row.sentence.replace('{n}', str(value))}" for row, value in rows if row.acts_on == "prompt")
+        said = [f" {row.sentence.replace('{n}', str(value))}" for row, value in rows if row.acts_on == "prompt"]
+        return "".join(said).replace("{classes}", _listed(classes)) if self.class_list else "".join(said)
 
     def logits_kwargs(self) -> dict[str, Scalar]:
         """Keyword arguments for transformers' `generate`.
@@ -194,6 +224,16 @@ class Controls:
         {'repetition_penalty': 1.05}
         """
         return {name: value for name, value in self.to_kwargs().items() if CONTROLS[name].acts_on == "logits"}
+
+    def inside_engine(self) -> dict[str, Scalar]:
+        """Those that an engine itself must be able to do; those on the prompt and on the list work with any.
+
+        >>> Controls(budget=8, json_only=True).inside_engine()
+        {'json_only': True}
+        """
+        return {
+            name: value for name, value in self.to_kwargs().items() if CONTROLS[name].acts_on not in {"prompt", "list"}
+        }
 
     @property
     def on_list(self) -> Controls:
@@ -244,6 +284,17 @@ def budget_sentence(n: int) -> str:
     'Return at most 8 objects.'
     """
     return Controls(budget=n).prompt_ending().strip()
+
+
+def _listed(classes: Sequence[str]) -> str:
+    if not 0 < len(classes) <= MAX_CLASSES:
+        raise InputError(
+            "control class_list",
+            expected=f"a data set with 1 to {MAX_CLASSES} classes",
+            got=f"one with {len(classes)}",
+            remedy="Leave the control out, or choose another task.",
+        )
+    return ", ".join(" ".join(name.split()) for name in classes)
 
 
 def _unknown(name: str, text: str) -> InputError:

@@ -15,7 +15,7 @@ import numpy as np
 from boxlist.errors import InputError
 from boxlist.metrics.bulk_reading import LabelNumbers, ReadAnswers, read_answers
 from boxlist.metrics.columns import Columns, to_rows
-from boxlist.metrics.inputs import GivenAnswer, GroundTruth, ImageId, ImageRow, answers_in_order
+from boxlist.metrics.inputs import GivenAnswer, GroundTruth, ImageId, ImageRow, PointTruth, answers_in_order
 from boxlist.metrics.iou import as_boxes, is_possible
 from boxlist.metrics.matching import Candidates, Overlaps, overlaps, take_greedily
 from boxlist.metrics.near_copies import has_near_copy
@@ -91,9 +91,15 @@ def score_box_columns(
 
 
 def to_pixels(
-    read: ReadAnswers, given: Sequence[GivenAnswer], truths: Sequence[GroundTruth], protocol: Protocol
+    read: ReadAnswers,
+    given: Sequence[GivenAnswer],
+    truths: Sequence[GroundTruth] | Sequence[PointTruth],
+    protocol: Protocol,
 ) -> NDArray[np.float64]:
-    """All predictions as `boxes_xyxy_px`. What overflows on the way is not finite, and so an impossible box."""
+    """All predictions as `boxes_xyxy_px`, or points `(P, 2)` as x and y in pixels.
+
+    What overflows on the way is not finite, and so an impossible box, or a point outside the image.
+    """
     sizes, frames = np.ones((1, 2)), None  # pixels need no size
     if protocol.unit != "pixel":
         sizes = np.array([truth.size_wh_px for truth in truths], dtype=np.float64).reshape(-1, 2)
@@ -101,7 +107,8 @@ def to_pixels(
     if protocol.needs_frame:
         frames = np.repeat(_frames(read, given, protocol), read.counts, axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        return protocol.to_xyxy_px(read.coordinates, sizes, frames)
+        convert = protocol.to_xy_px if protocol.writes_points else protocol.to_xyxy_px
+        return convert(read.coordinates, sizes, frames)
 
 
 def _frames(read: ReadAnswers, given: Sequence[GivenAnswer], protocol: Protocol) -> NDArray[np.float64]:

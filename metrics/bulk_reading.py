@@ -34,7 +34,8 @@ _SHORT = 4096
 class ReadAnswers(NamedTuple):
     """Answers as arrays: A statuses, `counts` `(A,)` of records, and the labels and numbers of all P records in order.
 
-    `labels` `(P,)` are numbers from a `LabelNumbers`; `coordinates` `(P, 4)` are as written, in the protocol's unit.
+    `labels` `(P,)` are numbers from a `LabelNumbers`; `coordinates` `(P, 4)`, of points `(P, 2)`, are as written, in
+    the protocol's unit.
     """
 
     statuses: list[Status]

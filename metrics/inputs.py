@@ -26,6 +26,14 @@ class GroundTruth(NamedTuple):
     size_wh_px: tuple[int, int]
 
 
+class PointTruth(NamedTuple):
+    """What one question asks to point at: `points_xy_px` is `(N, 2)`, in pixels of the original image."""
+
+    image_id: ImageId
+    points_xy_px: NDArray[np.float64]
+    size_wh_px: tuple[int, int]
+
+
 class GivenAnswer(NamedTuple):
     """A model's text for one image; `frame_wh_px` is the processor's resized image, which some protocols need."""
 

@@ -15,7 +15,16 @@ import numpy as np
 
 from boxlist.errors import InputError
 from boxlist.metrics.intervals import RESAMPLES, Interval, percentile_intervals
-from boxlist.metrics.summary import Parts, distinct_columns, metric_parts, resampled_values, values_of_sums
+from boxlist.metrics.spread import resampled_spreads
+from boxlist.metrics.summary import (
+    Parts,
+    distinct_columns,
+    figure_of,
+    metric_parts,
+    resampled_values,
+    spreads_of,
+    values_of_sums,
+)
 from boxlist.metrics.table import METRICS
 
 if TYPE_CHECKING:
@@ -70,15 +79,17 @@ def paired_differences(
     """Each metric's difference b - a; columns hold one value an image, the same images in the same order.
 
     A maximum (`max_repeat`) has values and a difference only: it hangs on one image, and swapping that one merely turns
-    the sign, so neither an interval nor a permutation can say anything. The same seed gives the same figures, and b
-    against a gives the negative of a against b.
+    the sign, so neither an interval nor a permutation can say anything. A median or a standard deviation has an
+    interval and no p: each of 10,000 permutations would have to be sorted anew. The same seed gives the same figures,
+    and b against a gives the negative of a against b.
     """
     pairs = {name: metric_pair(name, a, b) for name in metrics}
     ratios = [name for name in metrics if METRICS[name].over_images == "ratio"]
     found = dict(
         zip(ratios, _ratio_differences([pairs[name] for name in ratios], seed, resamples, permutations), strict=True)
     )
-    return {name: found[name] if name in found else _maximum_difference(pairs[name]) for name in metrics}
+    found |= _spread_differences({name: pairs[name] for name in metrics if name not in found}, seed, resamples)
+    return {name: found[name] for name in metrics}
 
 
 def is_beyond_chance(found: Difference) -> bool:
@@ -106,13 +117,11 @@ def metric_pair(name: str, a: Columns, b: Columns) -> Pair:
 
 def metric_value(name: str, columns: Columns) -> float | None:
     """A metric's figure over all images; None where it is undefined."""
-    metric = METRICS[name]
-    parts = metric_parts(metric, columns)
-    return _maximum_value(parts) if metric.over_images == "maximum" else ratio_value(parts)
+    return figure_of(METRICS[name], metric_parts(METRICS[name], columns))
 
 
 def ratio_value(parts: Parts) -> float | None:
-    """The same from the parts of a metric that is no maximum."""
+    """The same from the parts of a metric that is a ratio."""
     return float(parts.numerator.sum() / parts.denominator.sum()) if parts.counts.any() else None
 
 
@@ -228,12 +237,21 @@ def _ratio_difference(
     )
 
 
-def _maximum_difference(pair: Pair) -> Difference:
-    return _without_interval(_maximum_value(pair.a), _maximum_value(pair.b), pair)
-
-
-def _maximum_value(parts: Parts) -> float | None:
-    return float(parts.numerator.max()) if parts.counts.any() else None
+def _spread_differences(pairs: dict[str, Pair], seed: int, resamples: int) -> dict[str, Difference]:
+    """The differences of metrics that are no ratios: of medians and standard deviations with their intervals."""
+    found = {
+        name: _without_interval(figure_of(METRICS[name], pair.a), figure_of(METRICS[name], pair.b), pair)
+        for name, pair in pairs.items()
+    }
+    a, b = (spreads_of((METRICS[name], pair[run]) for name, pair in pairs.items()) for run in (0, 1))
+    if not a:
+        return found
+    n_images = len(next(iter(pairs.values())).a.counts)
+    sampled = [resampled_spreads(list(run.values()), n_images, resamples, seed) for run in (a, b)]
+    for name, interval in zip(a, percentile_intervals(sampled[1] - sampled[0]), strict=True):
+        if interval is not None and found[name]["difference"] is not None:
+            found[name] |= {"ci_low": interval.low, "ci_high": interval.high}
+    return found
 
 
 def _without_interval(a: float | None, b: float | None, pair: Pair) -> Difference:

@@ -31,18 +31,25 @@ class CocoTruths(NamedTuple):
     invalid_left_out: int
 
 
-class _Image(msgspec.Struct, gc=False):
+class CocoImage(msgspec.Struct, gc=False):
+    """An image of a COCO file; scoring needs no file."""
+
     id: int | str
     width: int
     height: int
+    file_name: str | None = None
 
 
-class _Category(msgspec.Struct, gc=False):
+class CocoCategory(msgspec.Struct, gc=False):
+    """A class of a COCO file."""
+
     id: int
     name: str
 
 
-class _Annotation(msgspec.Struct, gc=False):
+class CocoAnnotation(msgspec.Struct, gc=False):
+    """A box of a COCO file, x y width height in pixels; masks and keypoints are passed over unread."""
+
     image_id: int | str
     category_id: int
     id: int | str | None = None
@@ -50,20 +57,33 @@ class _Annotation(msgspec.Struct, gc=False):
     iscrowd: int = 0
 
 
-class _File(msgspec.Struct):
-    images: list[_Image]
-    categories: list[_Category]
-    annotations: list[_Annotation]
+class CocoFile(msgspec.Struct):
+    """What boxlist uses of a COCO file, by type and otherwise as it stands there."""
+
+    images: list[CocoImage]
+    categories: list[CocoCategory]
+    annotations: list[CocoAnnotation]
 
 
-_DECODER = msgspec.json.Decoder(_File)
+_DECODER = msgspec.json.Decoder(CocoFile)
+
+
+def decode_coco(text: str | bytes) -> CocoFile:
+    """Read a COCO file's fields by type, and nothing else of it: no value is checked.
+
+    Raises ValueError, which says where, for what is not JSON or has a field of another type.
+    """
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("brackets nested too deeply") from None
 
 
 def read_regular(text: str) -> CocoTruths | None:
     """What a COCO file says, or None where something is unusual or wrong."""
     try:
-        file = _DECODER.decode(text)
-    except (ValueError, RecursionError):  # not JSON, or a field of another type
+        file = decode_coco(text)
+    except ValueError:
         return None
     sizes = {image.id: (image.width, image.height) for image in file.images}
     labels = {category.id: category.name for category in file.categories}

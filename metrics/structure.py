@@ -1,22 +1,23 @@
 """Scoring the inventory probe: a fixed JSON shape without boxes, and whether it repeats itself.
 
-The answer is one object with the keys slot_1 to slot_8, each `{"color": ..., "shape": ..., "size": ...}` with words of
-the vocabulary, or "none" for all three in an empty slot. Repeats are counted over filled slots, and read against a
-floor: the picture may well hold two small red circles, so the right inventory has a duplicate rate of its own.
+The answer is one object with the keys slot_1 to slot_8, each an object of the vocabulary's fields and words, such as
+`{"color": ..., "shape": ..., "size": ...}`, or with "none" in all of them for an empty slot. Repeats are counted over
+filled slots, and read against a floor: the picture may well hold two small red circles, so the right inventory has a
+duplicate rate of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from boxlist.metrics.inputs import ImageId, ImageRow, answers_in_order
 from boxlist.metrics.json_input import MAX_ANSWER_BYTES, NotJsonError, parse_json, parse_json_answer
 from boxlist.records import normalise_label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from boxlist.metrics.inputs import GivenAnswer
 
@@ -27,20 +28,11 @@ EMPTY = "none"
 _INNERMOST_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
-class Slot(NamedTuple):
-    """What one slot of an inventory says."""
+Slot: TypeAlias = tuple[str, ...]
+"""What one slot of an inventory says, in the order of the vocabulary's fields."""
 
-    color: str
-    shape: str
-    size: str
-
-
-class Vocabulary(NamedTuple):
-    """The words that each field of a slot may have, besides "none"."""
-
-    colors: Collection[str]
-    shapes: Collection[str]
-    sizes: Collection[str]
+Vocabulary: TypeAlias = "Mapping[str, Collection[str]]"
+"""The fields of a slot, and the words that each may have besides "none"."""
 
 
 class InventoryTruth(NamedTuple):
@@ -55,14 +47,14 @@ def score_inventory(
 ) -> list[ImageRow]:
     """One row for each truth, in their order; an image without an answer has the empty one.
 
-    Slots are counted in every answer, valid or not: whatever complete `{...}` has the three fields as text. So a loop
+    Slots are counted in every answer, valid or not: whatever complete `{...}` has the fields as text. So a loop
     in an answer that breaks off is seen.
     """
     given = answers_in_order(answers, [truth.image_id for truth in truths])
     rows = []
     for answer, truth in zip(given, truths, strict=True):
         valid = is_inventory(answer.text, vocabulary)
-        filled = filled_slots(answer.text)
+        filled = filled_slots(answer.text, vocabulary)
         duplicates, max_repeat = _repeats(filled)
         floor, _ = _repeats([_normalised(slot) for slot in truth.slots])
         rows.append(
@@ -95,7 +87,7 @@ def is_inventory(text: str, vocabulary: Vocabulary) -> bool:
     return all(_is_slot(value[key], vocabulary) for key in SLOT_KEYS)
 
 
-def filled_slots(text: str) -> list[Slot]:
+def filled_slots(text: str, fields: Collection[str]) -> list[Slot]:
     """The slots of an answer that are not empty, normalised, in order; complete ones only, one linear pass."""
     slots = []
     for found in _INNERMOST_OBJECT.finditer(text[:MAX_ANSWER_BYTES]):
@@ -103,23 +95,25 @@ def filled_slots(text: str) -> list[Slot]:
             value = parse_json(found.group())
         except NotJsonError:
             continue
-        fields = [value.get(field) for field in Slot._fields]
-        if all(isinstance(field, str) for field in fields):
-            slots.append(_normalised(Slot(*fields)))
+        words = [value.get(field) for field in fields]
+        if all(isinstance(word, str) for word in words):
+            slots.append(_normalised(words))
     return [slot for slot in slots if set(slot) != {EMPTY}]
 
 
 def _is_slot(value: Any, vocabulary: Vocabulary) -> bool:
-    if not isinstance(value, dict) or set(value) != set(Slot._fields):
+    if not isinstance(value, dict) or set(value) != set(vocabulary):
         return False
-    words = [value[field] for field in Slot._fields]
+    words = [value[field] for field in vocabulary]
     if not all(isinstance(word, str) for word in words):
         return False
-    return words == [EMPTY] * 3 or all(word in allowed for word, allowed in zip(words, vocabulary, strict=True))
+    return set(words) == {EMPTY} or all(
+        word in allowed for word, allowed in zip(words, vocabulary.values(), strict=True)
+    )
 
 
-def _normalised(slot: Slot) -> Slot:
-    return Slot(*map(normalise_label, slot))
+def _normalised(slot: Iterable[str]) -> Slot:
+    return tuple(map(normalise_label, slot))
 
 
 def _repeats(slots: Sequence[Slot]) -> tuple[int, int]:

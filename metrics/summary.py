@@ -18,6 +18,7 @@ from boxlist.metrics.intervals import (
     resampled_sums,
     wilson_interval,
 )
+from boxlist.metrics.spread import Spreading, resampled_spreads, spread
 from boxlist.metrics.table import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -158,24 +159,46 @@ def values_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 def _bootstrap(
     chosen: Iterable[Metric], parts: dict[str, Parts], seed: int, resamples: int
 ) -> dict[str, Interval | None]:
-    """The percentile interval of every metric that is a ratio."""
+    """The percentile interval of every metric but maxima; ratios in one product, so that no other asks for more."""
     names = [metric.name for metric in chosen if metric.over_images == "ratio"]
-    if not names:
-        return {}
-    samples = resampled_values([parts[name] for name in names], resamples, seed)
-    return dict(zip(names, percentile_intervals(samples), strict=True))
+    found: dict[str, Interval | None] = {}
+    if names:
+        samples = resampled_values([parts[name] for name in names], resamples, seed)
+        found |= zip(names, percentile_intervals(samples), strict=True)
+    spreads = spreads_of([(metric, parts[metric.name]) for metric in chosen])
+    if spreads:
+        n_images = len(next(iter(parts.values())).counts)
+        samples = resampled_spreads(list(spreads.values()), n_images, resamples, seed)
+        found |= zip(spreads, percentile_intervals(samples), strict=True)
+    return found
+
+
+def spreads_of(metrics: Iterable[tuple[Metric, Parts]]) -> dict[str, Spreading]:
+    """The medians and standard deviations among metrics, by name."""
+    return {
+        metric.name: Spreading(metric.over_images, parts.numerator, parts.counts)
+        for metric, parts in metrics
+        if metric.over_images in {"median", "deviation"}
+    }
+
+
+def figure_of(metric: Metric, parts: Parts) -> float | None:
+    """A metric's figure over all images; None where it is undefined."""
+    if not parts.counts.any():
+        return None
+    if metric.over_images == "ratio":
+        return float(parts.numerator.sum() / parts.denominator.sum())
+    if metric.over_images == "maximum":
+        return float(parts.numerator.max())
+    return spread(metric.over_images, parts.numerator[parts.counts])
 
 
 def _value(metric: Metric, parts: Parts, interval: Interval | None) -> MetricValue:
     n = int(np.count_nonzero(parts.counts))
-    value: float | None = None
+    value = figure_of(metric, parts)
     kind: Literal["percentile", "wilson"] | None = "percentile" if interval else None
-    if n and metric.over_images == "maximum":
-        value = float(parts.numerator.max())
-    elif n:
-        value = float(parts.numerator.sum() / parts.denominator.sum())
-        if metric.is_rate and value in (0.0, 1.0):
-            interval, kind = wilson_interval(value, n), "wilson"
+    if metric.is_rate and value is not None and value in (0.0, 1.0):
+        interval, kind = wilson_interval(value, n), "wilson"
     return MetricValue(
         value=value,
         ci_low=interval.low if interval else None,

@@ -17,7 +17,7 @@ from boxlist.metrics.inputs import GivenAnswer
 from boxlist.metrics.summary import summarise
 from boxlist.metrics.table import METRICS
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
-from boxlist.tasks.datasets.catalog import documents
+from boxlist.tasks.datasets.catalog import class_names, documents
 from boxlist.tasks.datasets.pictures import open_picture
 from boxlist.tasks.kinds import KINDS
 from boxlist.tasks.probes import render_prompt
@@ -63,13 +63,19 @@ def load_documents(rows: Dataset) -> Dataset:
     stub = rows[0]
     try:
         found = documents(stub["dataset"], stub["split"])
+        classes = json.dumps(class_names(stub["dataset"], stub["split"]))
     except InputError as error:
         # lmms-eval tries five times and then says only that it gave up
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - one line, no traceback
         raise
     return Dataset.from_list(
         [
-            {"image_id": document["image_id"], "file": document["file"], "document": json.dumps(document)}
+            {
+                "image_id": document["image_id"],
+                "file": document["file"],
+                "document": json.dumps(document),
+                "classes": classes,
+            }
             for document in found
         ]
     )
@@ -89,14 +95,17 @@ def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, 
 def doc_to_messages(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One user turn: the picture, then the prompt in the default protocol.
 
-    The picture carries its file, for models that send it on; the text its own template and question, so that a boxlist
-    model can write the prompt in its own protocol. Other models pass these keys over.
+    The picture carries its file, for models that send it on; the text its own template, question and classes, so that a
+    boxlist model can write the prompt in its own protocol, and the options whose likelihood a probe may ask for. Other
+    models pass these keys over.
     """
     words = {
         "type": "text",
         "text": doc_to_text(doc, lmms_eval_specific_kwargs),
         "template": lmms_eval_specific_kwargs["prompt"],
         "question": _document(doc)["question"],
+        "classes": json.loads(doc["classes"]),
+        "options": _document(doc).get("answer", {}).get("options", ()),
     }
     picture = {"type": "image", "url": doc_to_visual(doc)[0], "file": _document(doc)["file"]}
     return [{"role": "user", "content": [picture, words]}]
@@ -112,9 +121,44 @@ def target_inventory(doc: Mapping[str, Any]) -> str:
     return _target("inventory", doc)
 
 
+def target_part_inventory(doc: Mapping[str, Any]) -> str:
+    """The right inventory of a photograph."""
+    return _target("part_inventory", doc)
+
+
 def target_spatial_count(doc: Mapping[str, Any]) -> str:
     """The right count and relation."""
     return _target("spatial_count", doc)
+
+
+def target_option_likelihood(doc: Mapping[str, Any]) -> str:
+    """The right option."""
+    return _target("option_likelihood", doc)
+
+
+def target_option_choice(doc: Mapping[str, Any]) -> str:
+    """The right option."""
+    return _target("option_choice", doc)
+
+
+def target_referring(doc: Mapping[str, Any]) -> str:
+    """The right box, in the default protocol."""
+    return _target("referring", doc)
+
+
+def target_pointing(doc: Mapping[str, Any]) -> str:
+    """The right points, in percent."""
+    return _target("pointing", doc)
+
+
+def target_shape_question(doc: Mapping[str, Any]) -> str:
+    """The right answer to a question about shapes."""
+    return _target("shape_question", doc)
+
+
+def target_absent(doc: Mapping[str, Any]) -> str:
+    """The boxes of the classes that were asked for and are there, in the default protocol."""
+    return _target("absent", doc)
 
 
 def process_dense_bbox(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
@@ -127,9 +171,44 @@ def process_inventory(doc: Mapping[str, Any], results: Sequence[str]) -> dict[st
     return _process("inventory", doc, results)
 
 
+def process_part_inventory(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one answer to an inventory probe of photographs."""
+    return _process("part_inventory", doc, results)
+
+
 def process_spatial_count(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
     """Score one answer to a spatial and count probe."""
     return _process("spatial_count", doc, results)
+
+
+def process_option_likelihood(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score the likelihoods of the options of one document."""
+    return _process("option_likelihood", doc, results)
+
+
+def process_option_choice(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one choice between options."""
+    return _process("option_choice", doc, results)
+
+
+def process_referring(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one answer to a referring expression."""
+    return _process("referring", doc, results)
+
+
+def process_pointing(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one answer to a pointing probe."""
+    return _process("pointing", doc, results)
+
+
+def process_shape_question(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one answer to a question about shapes."""
+    return _process("shape_question", doc, results)
+
+
+def process_absent(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score one answer to a probe that names absent classes."""
+    return _process("absent", doc, results)
 
 
 def count(rows: Sequence[ImageRow]) -> int:
@@ -165,12 +244,12 @@ def _process(kind: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[
     """The image's row, once as it is and once for each figure.
 
     Whatever the model wrote, this does not raise: lmms-eval would try five times and then drop the whole evaluation.
-    An answer without a trailer, or under a protocol that writes no boxes, is read in the default protocol.
+    An answer without a trailer, or under a protocol of points where boxes are asked for, is read in the default one.
     """
     document = _document(doc)
     sealed = unseal(results[0] if results else "")
     protocol = sealed.protocol
-    if protocol is None or protocol.n_coordinates != 4:
+    if protocol is None or (protocol.writes_points and not KINDS[kind].reads_points):
         protocol = protocol_named(DEFAULT_PROTOCOL)
     answer = GivenAnswer(document["image_id"], sealed.text, sealed.triggered, sealed.frame, sealed.tokens)
     row = KINDS[kind].score([answer], [document], protocol)[0]
@@ -193,7 +272,7 @@ def _summary(kind: str, rows: list[ImageRow]) -> dict[str, MetricValue]:
     """The figures of all metrics, made once for the same rows: lmms-eval asks for each end of each one by one."""
     known = _LATEST.get(kind)
     if known is None or known[0] != rows:
-        known = _LATEST[kind] = (rows, summarise(rows, KINDS[kind].metrics, SEED))
+        known = _LATEST[kind] = (rows, summarise(KINDS[kind].across(rows), KINDS[kind].metrics, SEED))
     return known[1]
 
 

@@ -6,6 +6,7 @@ scores the answers. boxlist reads the files itself, so nothing here needs lmms-e
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,8 @@ import yaml
 
 from boxlist.errors import InputError, unknown_name
 from boxlist.metrics.table import METRICS
+from boxlist.tasks.datasets.catalog import data_root
+from boxlist.tasks.datasets.own.sets import own_probes
 from boxlist.tasks.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -25,8 +28,7 @@ if TYPE_CHECKING:
     from boxlist.protocols import Protocol
     from boxlist.tasks.datasets.split_folder import Document
 
-_QUESTION_WORDS = ("counted", "subject", "reference")
-_PLACEHOLDER = re.compile(r"\{(box_format|counted|subject|reference)\}")
+_PLACEHOLDER = re.compile(r"(a JSON list of (?=\{box_format\}))?\{([a-z][a-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Probe:
     generation_kwargs: Mapping[str, Any]
     yaml_path: Path
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it asks about a set of the user's own, so that its file lies with the data."""
+        return not self.yaml_path.is_relative_to(tasks_path())
+
 
 def tasks_path() -> Path:
     """The folder to give to `lmms-eval --include_path`."""
@@ -49,32 +56,39 @@ def tasks_path() -> Path:
 
 @cache
 def probes() -> dict[str, Probe]:
-    """Every probe by task name, sorted."""
+    """Every probe of boxlist's by task name, sorted."""
     found = [_read_probe(path) for path in tasks_path().glob("*/*.yaml")]
     return {probe.task: probe for probe in sorted(found, key=lambda probe: probe.task)}
 
 
 def probe_named(name: str) -> Probe:
-    """Look a probe up by its task name; an unknown name is an `InputError` with near matches."""
-    if name not in probes():
-        raise unknown_name("task", name, probes())
-    return probes()[name]
+    """Look a probe up by its task name, the user's own too; an unknown name is an `InputError` with near matches."""
+    if name in probes():
+        return probes()[name]
+    own = {path.stem: path for path in own_probes(data_root())}
+    if name not in own:
+        raise unknown_name("task", name, [*probes(), *own])
+    return _read_probe(own[name])
 
 
 def render_prompt(template: str, protocol: Protocol, question: Mapping[str, str] | None = None) -> str:
-    """Fill a prompt template: `{box_format}` from the protocol, the other three from the document's question.
+    """Fill a prompt template: `{box_format}` from the protocol, `a JSON list of {box_format}` by what it writes instead
+    of such a list, if it writes another, any other `{word}` from the document's question;
+    `{hint}` is a box of the question in the protocol's numbers.
 
-    One pass, so that nothing filled in is filled in again; other braces are left alone. Raises `InputError` when the
-    template asks for a word that the question does not have.
+    One pass, so that nothing filled in is filled in again; braces around anything but a small word are left alone.
+    Raises `InputError` when the template asks for a word that the question does not have.
 
     >>> render_prompt('How many {counted}s? {"count": number}', None, {"counted": "star"})
     'How many stars? {"count": number}'
     """
 
     def fill(match: re.Match[str]) -> str:
-        word = match[1]
+        word = match[2]
         if word == "box_format":
-            return protocol.box_format()
+            return protocol.list_format() if match[1] else protocol.box_format()
+        if word == "hint" and question and word in question:
+            return _hint(question[word], protocol)
         if not question or word not in question:
             raise InputError(
                 "prompt",
@@ -85,6 +99,19 @@ def render_prompt(template: str, protocol: Protocol, question: Mapping[str, str]
         return question[word]
 
     return _PLACEHOLDER.sub(fill, template)
+
+
+def _hint(words: str, protocol: Protocol) -> str:
+    """Where a question's reference lies, in the protocol's own numbers: its box and the image's size come as JSON.
+
+    Empty where the question has no reference. Raises `InputError` for a protocol that needs the resized image's size,
+    which nobody knows before the model has read the image.
+    """
+    if not words:
+        return ""
+    *box_xyxy_px, width, height = json.loads(words)
+    numbers = protocol.round(protocol.from_xyxy_px([box_xyxy_px], (width, height)))[0].tolist()
+    return f" at [{', '.join(f'{number:g}' for number in numbers)}]"
 
 
 def score_rows(
@@ -106,7 +133,8 @@ def score_rows(
             )
         by_image[answer.image_id] = answer
     asked = [document for document in documents if document["image_id"] in by_image]
-    return KINDS[probe.kind].score([by_image[document["image_id"]] for document in asked], asked, protocol)
+    kind = KINDS[probe.kind]
+    return kind.across(kind.score([by_image[document["image_id"]] for document in asked], asked, protocol))
 
 
 class _Loader(yaml.SafeLoader):

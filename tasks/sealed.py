@@ -12,13 +12,13 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from boxlist.protocols import PROTOCOLS, Protocol, SizeWH, protocol_named
+from boxlist.protocols import Protocol, SizeWH, is_protocol_name, protocol_named
 
 SEPARATOR = "\u241e"
 _KEYS = frozenset({"boxlist", "protocol", "finish", "tokens", "frame"})
 _VERSION = 1
 _LONGEST_TRAILER = 400
-_OWN_ENDS = frozenset({"eos", "length"})
+_OWN_ENDS = frozenset({"eos", "length", "likelihood"})
 _FINISH = re.compile("[a-z][a-z_]{0,39}")  # an end of the model's own, or the name of the control that made one
 _LARGEST = 10**9
 
@@ -64,7 +64,7 @@ def unseal(text: str) -> Sealed:
     frame = None if trailer["frame"] is None else SizeWH(*trailer["frame"])
     finish: str = trailer["finish"]
     triggered = finish not in _OWN_ENDS
-    return Sealed(body, PROTOCOLS[trailer["protocol"]], triggered, finish, tokens=trailer["tokens"], frame=frame)
+    return Sealed(body, protocol_named(trailer["protocol"]), triggered, finish, tokens=trailer["tokens"], frame=frame)
 
 
 def _read_trailer(tail: str) -> dict[str, Any] | None:
@@ -79,11 +79,11 @@ def _read_trailer(tail: str) -> dict[str, Any] | None:
         return None
     known = (
         isinstance(fields["protocol"], str)
-        and fields["protocol"] in PROTOCOLS
+        and is_protocol_name(fields["protocol"])
         and isinstance(fields["finish"], str)
         and _FINISH.fullmatch(fields["finish"]) is not None
         and (fields["tokens"] is None or _is_count(fields["tokens"]))
-        and _is_frame(fields["frame"], PROTOCOLS[fields["protocol"]])
+        and _is_frame(fields["frame"], protocol_named(fields["protocol"]))
     )
     return fields if known else None
 

@@ -153,7 +153,7 @@ def refusal(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> str:
         ),
         (
             ["data", "check", "shape"],
-            "data set 'shape': expected one of shapes, trees, got an unknown name. Did you mean shapes?",
+            "data set 'shape': expected one of absent, ",
         ),
         (["train", "nowhere.yaml"], "recipe nowhere.yaml: expected a YAML file, got no such file. Recipes here: "),
     ],

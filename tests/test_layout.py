@@ -19,12 +19,14 @@ FOLDERS = ("adapters_training", "controls", "metrics", "tasks")
 # a module may import from the lines above its own, and from its own package
 LAYERS = (
     {"errors"},
-    {"folder_lock", "whole_files", "strict_yaml"},
+    {"folder_lock", "whole_files", "strict_yaml", "progress"},
     {"records"},
+    {"list_writing"},
+    {"protocol"},
     {"protocols"},
-    {"found"},
-    {"json_list", "loc_list"},
-    {"plain_list"},
+    {"found", "list_schema"},
+    {"json_list", "loc_list", "point_list"},
+    {"line_list", "nested_list", "plain_list"},
     {"scanner"},
     {"metrics"},
     {"tasks", "controls"},

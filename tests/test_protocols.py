@@ -10,11 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxlist.errors import InputError
-from boxlist.protocols import BOX_KEYS, DEFAULT_PROTOCOL, LABEL_KEYS, PROTOCOLS, Protocol, SizeWH, protocol_named
+from boxlist.protocols import (
+    BOX_KEYS,
+    DEFAULT_POINT_PROTOCOL,
+    DEFAULT_PROTOCOL,
+    LABEL_KEYS,
+    POINT_KEYS,
+    PROTOCOLS,
+    Protocol,
+    SizeWH,
+    protocol_named,
+)
 from boxlist.records import Record
 from boxlist.scanner import Answer, read_answer
 
-BOX_PROTOCOLS = [protocol for protocol in PROTOCOLS.values() if protocol.syntax != "point"]
+BOX_PROTOCOLS = [protocol for protocol in PROTOCOLS.values() if not protocol.writes_points]
 SIZE = SizeWH(200, 100)
 FRAME = SizeWH(400, 50)
 # the box with corners (20, 30) and (60, 50) in an image of 200 x 100, resized to 400 x 50
@@ -57,10 +67,12 @@ def test_rows_are_what_they_are_called() -> None:
     for name, protocol in PROTOCOLS.items():
         assert protocol.name == name
         assert name.endswith(f"_{protocol.order}")
-        assert protocol.box_key in BOX_KEYS
+        if protocol.syntax == "json":
+            assert protocol.box_key in (POINT_KEYS if protocol.writes_points else BOX_KEYS)
         assert protocol.label_key in LABEL_KEYS
-        assert protocol.n_coordinates == (2 if protocol.syntax == "point" or protocol.order == "xy" else 4)
+        assert protocol.n_coordinates == (2 if protocol.order in {"xy", "yx"} else 4)
     assert DEFAULT_PROTOCOL in PROTOCOLS
+    assert PROTOCOLS[DEFAULT_POINT_PROTOCOL].writes_points
 
 
 @pytest.mark.parametrize("protocol", BOX_PROTOCOLS, ids=lambda protocol: protocol.name)
@@ -97,6 +109,50 @@ def test_there_and_back(
     np.testing.assert_allclose(back, np.reshape(boxes, (-1, 4)), rtol=1e-9, atol=1e-6)
 
 
+POINT_PROTOCOLS = [protocol for protocol in PROTOCOLS.values() if protocol.writes_points]
+# the point (20, 30) in an image of 200 x 100, resized to 400 x 50, and how it is written
+POINT_BY_HAND: dict[str, tuple[list[float], str]] = {
+    "percent_xy": ([10, 30], '<point x="10.0" y="30.0" alt="tree">tree</point>'),
+    "pixel_xy": ([20, 30], '<point x="20.0" y="30.0" alt="tree">tree</point>'),
+    "norm1000_xy": ([100, 300], '[{"point_2d": [100, 300], "label": "tree"}]'),
+    "norm1000_yx": ([300, 100], '[{"point": [300, 100], "label": "tree"}]'),
+    "resized_pixel_xy": ([40, 15], '[{"point_2d": [40, 15], "label": "tree"}]'),
+}
+
+
+@pytest.mark.parametrize("protocol", POINT_PROTOCOLS, ids=lambda protocol: protocol.name)
+def test_points_by_hand(protocol: Protocol) -> None:
+    numbers, written = POINT_BY_HAND[protocol.name]
+    np.testing.assert_allclose(protocol.from_xy_px([20, 30], SIZE, FRAME), [numbers], rtol=1e-12)
+    np.testing.assert_allclose(protocol.to_xy_px(numbers, SIZE, FRAME), [[20, 30]], rtol=1e-12)
+    record = Record("tree", tuple(protocol.round(numbers).tolist()))
+    assert protocol.write([record]) == written
+    assert read_answer(written, protocol) == Answer("valid", (record,))
+
+
+@pytest.mark.parametrize("key", POINT_KEYS)
+def test_point_keys_are_read_under_every_json_protocol_of_points(key: str) -> None:
+    for protocol in POINT_PROTOCOLS:
+        if protocol.syntax == "json":
+            text = f'[{{"{key}": [1, 2], "label": "tree"}}]'
+            assert read_answer(text, protocol) == Answer("valid", (Record("tree", (1, 2)),))
+            # a box is no point, and a point is no box
+            assert read_answer('[{"bbox_2d": [1, 2], "label": "tree"}]', protocol).status == "malformed"
+            assert read_answer(text, PROTOCOLS["norm1000_xyxy"]).status == "malformed"
+
+
+def test_points_of_one_label_share_a_tag() -> None:
+    percent = PROTOCOLS["percent_xy"]
+    two = [Record('a "b" & <c>', (1, 2.5)), Record('a "b" & <c>', (39.04, 100))]
+    label = "a &quot;b&quot; &amp; &lt;c&gt;"
+    assert percent.write(two) == f'<points x1="1.0" y1="2.5" x2="39.04" y2="100.0" alt="{label}">{label}</points>'
+    assert percent.write([two[0], Record("d", (3, 4))]) == (
+        f'<point x="1.0" y="2.5" alt="{label}">{label}</point>\n<point x="3.0" y="4.0" alt="d">d</point>'
+    )
+    assert read_answer(percent.write(two[:1]), percent).records == (two[0],)
+    assert percent.write([]) == ""
+
+
 def test_nothing_is_clipped_or_reordered() -> None:
     protocol = PROTOCOLS["norm1000_xyxy"]
     np.testing.assert_allclose(protocol.to_xyxy_px([900, -10, 100, 2000], (100, 100)), [[90, -1, 10, 200]])
@@ -111,7 +167,7 @@ def test_every_image_may_have_its_own_size() -> None:
 def test_a_resized_frame_must_be_given() -> None:
     protocol = PROTOCOLS["resized_pixel_xyxy"]
     assert protocol.needs_frame
-    assert [name for name, row in PROTOCOLS.items() if row.needs_frame] == ["resized_pixel_xyxy"]
+    assert [name for name, row in PROTOCOLS.items() if row.needs_frame] == ["resized_pixel_xyxy", "resized_pixel_xy"]
     message = (
         "protocol resized_pixel_xyxy: expected the size of the resized image, got none. "
         "Give each answer a frame: [width, height], or use another protocol."
@@ -151,7 +207,9 @@ def test_labels_are_written_as_they_are() -> None:
         ("resized_pixel_xyxy", '{"bbox_2d": [x1, y1, x2, y2], "label": "..."} in pixels of the resized image'),
         ("norm1000_yxyx", '{"box_2d": [y1, x1, y2, x2], "label": "..."} in thousandths'),
         ("loc1024_yxyx", "<loc y1><loc x1><loc y2><loc x2> label, separated by ' ; '"),
-        ("percent_xy", '<point x="..." y="..."> label, in percent of the image size, from 0 to 100'),
+        ("percent_xy", '<point x="..." y="...">label</point> in percent of the image size, from 0 to 100'),
+        ("norm1000_xy", '{"point_2d": [x, y], "label": "..."} in thousandths of the image size, from 0 to 1000'),
+        ("norm1000_yx", '{"point": [y, x], "label": "..."} in thousandths of the image size, from 0 to 1000'),
     ],
 )
 def test_the_format_in_words(name: str, words: str) -> None:

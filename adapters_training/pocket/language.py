@@ -1,4 +1,4 @@
-"""Stage two of the pocket base: teach the language part to speak of what the tower sees.
+"""Stage two of a pocket base: teach the language part to speak of what is seen.
 
 Several questions about one picture share its image tokens in one sequence. A block mask lets every question see the
 picture and itself only, and each restarts its positions after the picture, so the model computes exactly what it
@@ -15,23 +15,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from boxlist.adapters_training.pocket.architecture import GRID, IMAGE_TOKENS, image_features
+from boxlist.adapters_training.pocket.beside import drawn_beside
 from boxlist.adapters_training.pocket.lessons import KINDS, MIXES, Lesson, classroom, draw_lessons
-from boxlist.adapters_training.pocket.vision import cell_of, draw_batch
+from boxlist.adapters_training.pocket.reading import Page
+from boxlist.adapters_training.pocket.vision import CellTargets, cell_of, cell_targets, dense_loss, draw_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerFast
 
-GAZE_LAYERS = (2, 3)
-SUBJECT_HEAD, REFERENCE_HEAD, COUNTING_HEADS = 0, 1, slice(2, 4)
+    from boxlist.adapters_training.pocket.families import Family
+
+COUNTING_HEADS = slice(2, 4)
 
 
 class Packed(NamedTuple):
@@ -50,39 +52,36 @@ class Packed(NamedTuple):
 class Packer:
     """Turns lessons into packed sequences of one tokenizer."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, kinds: tuple[str, ...]) -> None:
+    def __init__(self, family: Family, tokenizer: PreTrainedTokenizerFast, kinds: tuple[str, ...]) -> None:
+        self.family = family
         self.tokenizer = tokenizer
         self.kinds = kinds
-        self.end_of_turn = tokenizer.convert_tokens_to_ids("<|im_end|>")
-        self.asking = len(self._encode("<|im_end|>\n<|im_start|>assistant\n"))
+        markup = family.markup
+        self.end_of_turn = tokenizer.convert_tokens_to_ids(markup.end)
+        self.asking = len(self._encode(markup.ask))
         self.digits = frozenset(tokenizer.convert_tokens_to_ids(list("0123456789")))
-        self.before = self._encode("<|im_start|>user\n<|vision_start|>")
-        image = tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        self.prefix = [*self.before, *[image] * IMAGE_TOKENS, *self._encode("<|vision_end|>")]
-        start = len(self.before)
-        cells = np.arange(IMAGE_TOKENS)
-        text = np.arange(start)
-        self.prefix_positions = np.concatenate(
-            [
-                np.tile(text, (3, 1)),
-                np.stack([np.full(IMAGE_TOKENS, start), start + cells // GRID, start + cells % GRID]),
-                np.full((3, 1), start + GRID),
-            ],
-            axis=1,
-        )
-        self.image_slice = slice(start, start + IMAGE_TOKENS)
+        before = self._encode(markup.before_image)
+        image = tokenizer.convert_tokens_to_ids(markup.image)
+        self.prefix = [*before, *[image] * family.image_tokens, *self._encode(markup.after_image)]
+        start = len(before)
+        text = np.tile(np.arange(start), (3, 1))
+        self.prefix_positions = np.concatenate([text, family.image_places(start)], axis=1)
+        self.image_slice = slice(start, start + family.image_tokens)
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         return ids
 
     def _segment(self, lesson: Lesson) -> tuple[list[int], list[int]]:
-        question = self._encode(f"{lesson.prompt}<|im_end|>\n<|im_start|>assistant\n")
-        answer = self._encode(f"{lesson.answer}<|im_end|>")
+        question = self._encode(f"{lesson.prompt}{self.family.markup.ask}")
+        answer = self._encode(f"{lesson.answer}{self.family.markup.end}")
         return question + answer, [-100] * len(question) + answer
 
     def pack(self, lessons: list[list[Lesson]], images: NDArray[np.uint8], limit: int) -> Packed:
-        """Pack each picture's lessons, leaving out those that would pass `limit` tokens."""
+        """Pack each picture's lessons, leaving out those that would pass `limit` tokens.
+
+        Rows are as long as the longest, or as `limit` in a family of fixed length.
+        """
         rows: list[list[tuple[list[int], list[int], Lesson]]] = []
         for asked in lessons:
             room = limit - len(self.prefix)
@@ -94,7 +93,7 @@ class Packer:
                     row.append((ids, labels, lesson))
             rows.append(row)
         longest = len(self.prefix) + max(sum(len(ids) for ids, _, _ in row) for row in rows)
-        shape = (len(rows), longest)
+        shape = (len(rows), limit if self.family.fixed_length else longest)
         packed = Packed(
             np.zeros(shape, np.int64),
             np.full(shape, -100, np.int64),
@@ -126,11 +125,12 @@ class Packer:
             at += len(ids)
 
     def _mark_gaze(self, packed: Packed, index: int, at: int, ids: list[int], lesson: Lesson) -> None:
+        grid = self.family.grid
         asked = ids.index(self.end_of_turn)
         looks_from = at + asked - 2  # the object's name ends before the closing mark
         if lesson.counted is not None:
             number = next(place for place in range(asked, len(ids)) if ids[place] in self.digits)
-            cells = np.array(sorted({cell_of(item) for item in lesson.counted}), np.int64)
+            cells = np.array(sorted({cell_of(item, grid) for item in lesson.counted}), np.int64)
             columns = self.image_slice.start + cells
             packed.shares.extend((index, at + place, columns) for place in range(asked, number))
             looks_from = at + number
@@ -142,17 +142,22 @@ class Packer:
             packed.shares.extend((index, int(place), ends[:number]) for number, place in enumerate(ends, start=1))
             for item, start, end in lesson.named:
                 places = [first + place - 1 for place, (a, b) in enumerate(spans) if b > start and a < end]
-                packed.cells[:, index, at + np.array(places)] = cell_of(item)
+                packed.cells[:, index, at + np.array(places)] = cell_of(item, grid)
         if lesson.about is not None:
-            packed.cells[0, index, looks_from : at + len(ids)] = cell_of(lesson.about)
-            packed.cells[1, index, looks_from : at + len(ids)] = cell_of(lesson.other or lesson.about)
+            packed.cells[0, index, looks_from : at + len(ids)] = cell_of(lesson.about, grid)
+            packed.cells[1, index, looks_from : at + len(ids)] = cell_of(lesson.other or lesson.about, grid)
 
 
-def block_mask(segment: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """`(B, T, T)`: may a token (row) see another (column)? The prefix, its own segment, nothing later."""
+def block_mask(segment: NDArray[np.int64], both_ways: slice | None = None) -> NDArray[np.bool_]:
+    """`(B, T, T)`: may a token (row) see another (column)? The prefix, its own segment, nothing later.
+
+    Tokens in the span `both_ways` see each other wherever they stand.
+    """
     mine, other = segment[:, :, None], segment[:, None, :]
     causal = np.tril(np.ones((segment.shape[1], segment.shape[1]), np.bool_))
     seen: NDArray[np.bool_] = ((mine == other) | (other == 0)) & causal
+    if both_ways is not None:
+        seen[:, both_ways, both_ways] = True
     return seen
 
 
@@ -161,57 +166,50 @@ class Scored(NamedTuple):
 
     loss: Tensor
     gaze: Tensor  # mean -log of the attention that the chosen heads pay to the right cell
+    sight: Tensor | None  # as in `Read`
+    told: Tensor | None
     right: Tensor
     kinds: Tensor
     losses: Tensor
-    guesses: Tensor
-    wanted: Tensor
 
 
-def run_batch(model: Qwen3VLForConditionalGeneration, packer: Packer, packed: Packed) -> Scored:
+def run_batch(model: Any, packer: Packer, packed: Packed) -> Scored:
     """One forward pass, in the caller's autocast; logits only where an answer is asked for."""
     import torch
     import torch.nn.functional as F  # noqa: N812
 
-    with torch.no_grad():
-        features = image_features(model, packed.images)
-    ids, labels = torch.from_numpy(packed.ids), torch.from_numpy(packed.labels)
-    embeds = model.model.language_model.embed_tokens(ids)
+    family = packer.family
     span = packer.image_slice
-    embeds = torch.cat([embeds[:, : span.start], features.to(embeds.dtype), embeds[:, span.stop :]], dim=1)
-    mask = torch.zeros(packed.ids.shape[0], 1, packed.ids.shape[1], packed.ids.shape[1])
-    mask.masked_fill_(~torch.from_numpy(block_mask(packed.segment))[:, None], float("-inf"))
+    seen = block_mask(packed.segment, span if family.sees_both_ways else None)
+    page = Page(packed.ids, packed.images, span, seen, packed.positions, family.gaze_layers)
+    read = family.read(model, page)
+    labels = torch.from_numpy(packed.labels)
     asked = labels[:, 1:] != -100
-    attention: list[Tensor] = []
-    layers = [model.model.language_model.layers[index].self_attn for index in GAZE_LAYERS]
-    hooks = [layer.register_forward_hook(lambda _m, _i, out: attention.append(out[1])) for layer in layers]
-    hidden = model.model.language_model(
-        inputs_embeds=embeds,
-        attention_mask=mask,
-        position_ids=torch.from_numpy(packed.positions),
-        use_cache=False,
-    ).last_hidden_state
-    for hook in hooks:
-        hook.remove()
-    logits = model.lm_head(hidden[:, :-1][asked]).float()
+    logits = model.lm_head(read.hidden[:, :-1][asked]).float()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    if cap is not None:
+        logits = torch.tanh(logits / cap) * cap
     wanted = labels[:, 1:][asked]
     losses = F.cross_entropy(logits, wanted, reduction="none")
     guesses = logits.argmax(-1)
     kinds = torch.from_numpy(packed.kinds)[:, 1:][asked]
-    gaze = _gaze_loss(attention, packed, span.start)
-    return Scored(losses.mean(), gaze, guesses == wanted, kinds, losses.detach(), guesses, wanted)
+    gaze = _gaze_loss(family, read.attention, packed, span.start)
+    return Scored(losses.mean(), gaze, read.sight, read.told, guesses == wanted, kinds, losses.detach())
 
 
-def _gaze_loss(attention: list[Tensor], packed: Packed, first_image: int) -> Tensor:
+def _gaze_loss(family: Family, attention: list[Tensor], packed: Packed, first_image: int) -> Tensor:
     """Cross-entropy of where the chosen heads should look; each attention is `(B, heads, T, T)`, row to column."""
     import torch
 
     losses = []
-    for head, wanted in ((SUBJECT_HEAD, packed.cells[0]), (REFERENCE_HEAD, packed.cells[1])):
+    for heads, wanted in zip((family.subject_heads, family.reference_heads), packed.cells, strict=True):
         rows, places = np.nonzero(wanted >= 0)
         columns = first_image + wanted[rows, places]
         losses += [
-            -torch.log(layer[rows, head, places, columns].float() + 1e-4).mean() for layer in attention if len(rows)
+            -torch.log(layer[rows, head, places, columns].float() + 1e-4).mean()
+            for head in heads
+            for layer in attention
+            if len(rows)
         ]
     if packed.shares:
         rows, places = (np.array([share[axis] for share in packed.shares]) for axis in (0, 1))
@@ -241,43 +239,63 @@ class Leg:
     limit: int = 320
     objects: tuple[int, int] = (1, 12)
     gaze: float = 0.0
+    sight: float = 0.1
+    told: float = 0.1
 
 
 def train_leg(
-    model: Qwen3VLForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
+    model: Any,
+    heads: nn.ModuleList,
+    packer: Packer,
     prompts: Mapping[str, str],
     leg: Leg,
     log: Callable[[str], None],
 ) -> None:
-    """Train the language part in place, the tower frozen: float32 weights, bf16 products."""
+    """Train the language part in place: float32 weights, bf16 products.
+
+    A tower stays frozen; where the decoder itself sees, the dense head keeps on asking it what it sees.
+    """
     import torch
 
-    packer = Packer(tokenizer, KINDS)
-    weights = [*model.model.language_model.parameters()]
+    weights = [*packer.family.language_weights(model), *heads.parameters()]
     cycle = leg.of_steps or leg.steps
-    optimizer = torch.optim.AdamW(weights, lr=leg.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(weights, lr=leg.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, leg.rate, total_steps=cycle, pct_start=min(0.1, 200 / cycle)
     )
     rng = np.random.default_rng([0, leg.seed])
+
+    def draw() -> tuple[Packed, CellTargets]:
+        scenes, images = draw_batch(rng, leg.batch, leg.objects)
+        rooms = [classroom(scene, prompts, rng, packer.family) for scene in scenes]
+        lessons = [draw_lessons(room, MIXES[leg.mix], leg.questions) for room in rooms]
+        return packer.pack(lessons, images, leg.limit), cell_targets(scenes, packer.family)
+
     started = time.monotonic()
     tally = np.zeros((len(KINDS), 3))
-    for step in range(1, leg.steps + 1):
-        scenes, images = draw_batch(rng, leg.batch, leg.objects)
-        lessons = [draw_lessons(classroom(scene, prompts, rng), MIXES[leg.mix], leg.questions) for scene in scenes]
-        packed = packer.pack(lessons, images, leg.limit)
+    for step, (packed, targets) in zip(range(1, leg.steps + 1), drawn_beside(draw), strict=False):
         with torch.autocast("cpu", torch.bfloat16):
             scored = run_batch(model, packer, packed)
+            loss = scored.loss + leg.gaze * scored.gaze
+            if scored.sight is not None and scored.told is not None:
+                sight, figures = dense_loss(heads[0](scored.sight), targets)
+                rows, places = np.nonzero(packed.cells[0] >= 0)
+                told = targets.of(rows, packed.cells[0][rows, places])
+                transport, passed_on = dense_loss(heads[1](scored.told[rows, places]), told)
+                figures |= {f"told_{name}": value for name, value in passed_on.items()}
+                loss = loss + leg.sight * sight + leg.told * transport
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(scored.loss + leg.gaze * scored.gaze)
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
         tally += _tally(scored)
         if step % 50 == 0:
             seconds, gaze = time.monotonic() - started, float(scored.gaze.detach())
-            log(f"{leg.mix} step {step}/{leg.steps} {_shown(tally)} gaze {gaze:.3f} {seconds:.0f} s")
+            seen = (
+                "".join(f" {name} {value:.3f}" for name, value in figures.items()) if scored.sight is not None else ""
+            )
+            log(f"{leg.mix} step {step}/{leg.steps} {_shown(tally)} gaze {gaze:.3f}{seen} {seconds:.0f} s")
             tally[:] = 0
 
 

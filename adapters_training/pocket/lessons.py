@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from boxlist.controls.table import Controls
-from boxlist.protocols import DEFAULT_PROTOCOL, PROTOCOLS, SizeWH
+from boxlist.protocols import SizeWH
 from boxlist.records import Record
 from boxlist.tasks.datasets.shapes import SHAPES, Scene, ShapeObject, draw_scene
 from boxlist.tasks.datasets.shapes_split import relation_between
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-PROTOCOL = PROTOCOLS[DEFAULT_PROTOCOL]
+    from boxlist.adapters_training.pocket.families import Family
+    from boxlist.protocols import Protocol
+
 SLOTS = 8
 MOST_OBJECTS = 12  # of a taught picture
 
@@ -56,24 +58,27 @@ class Classroom(NamedTuple):
     named: list[ShapeObject]
     prompts: Mapping[str, str]  # the probes' own prompts, by kind, with the box format filled in
     rng: np.random.Generator
+    family: Family  # whose numbers are written
 
 
-def classroom(scene: Scene, prompts: Mapping[str, str], rng: np.random.Generator) -> Classroom:
+def classroom(scene: Scene, prompts: Mapping[str, str], rng: np.random.Generator, family: Family) -> Classroom:
     boxes = [item.box_xyxy_px for item in scene.objects]
     objects = [scene.objects[index] for index in reading_order(boxes, scene.size_wh_px)]
     labels = [item.label for item in objects]
     named = [item for item in objects if labels.count(item.label) == 1]
-    return Classroom(scene, objects, named, prompts, rng)
+    return Classroom(scene, objects, named, prompts, rng, family)
 
 
-def box_record(item: ShapeObject, size_wh_px: tuple[int, int]) -> Record:
-    """The record of an object in the pocket's protocol, rounded as it is written."""
-    numbers = PROTOCOL.round(PROTOCOL.from_xyxy_px([item.box_xyxy_px], SizeWH(*size_wh_px)))[0]
+def box_record(item: ShapeObject, size_wh_px: tuple[int, int], protocol: Protocol) -> Record:
+    """The record of an object in a protocol, rounded as it is written."""
+    numbers = protocol.round(protocol.from_xyxy_px([item.box_xyxy_px], SizeWH(*size_wh_px)))[0]
     return Record(item.label, tuple(numbers.tolist()))
 
 
 def _numbers(item: ShapeObject, room: Classroom) -> str:
-    return " ".join(str(int(value)) for value in box_record(item, room.scene.size_wh_px).coordinates)
+    return " ".join(
+        str(int(value)) for value in box_record(item, room.scene.size_wh_px, room.family.protocol).coordinates
+    )
 
 
 def _centre(item: ShapeObject, room: Classroom) -> tuple[float, float]:
@@ -87,9 +92,10 @@ def _pick(room: Classroom, items: Sequence[ShapeObject]) -> ShapeObject:
 
 
 def point_answer(item: ShapeObject, room: Classroom) -> str:
-    """Molmo's notation: percent of the image size, one decimal."""
-    x, y = _centre(item, room)
-    return f'<point x="{x * 100:.1f}" y="{y * 100:.1f}">'
+    """Molmo's notation, in the digits that the family's boxes have: percent with one decimal, or whole pixels."""
+    decimals = room.family.point_decimals
+    x, y = (value * room.family.full_scale / 10**decimals for value in _centre(item, room))
+    return f'<point x="{x:.{decimals}f}" y="{y:.{decimals}f}">'
 
 
 def _box_answer(item: ShapeObject, room: Classroom) -> str:
@@ -158,8 +164,8 @@ def box_after(room: Classroom) -> Lesson | None:
 
 def name_at(room: Classroom) -> Lesson | None:
     item = _pick(room, room.objects)
-    x, y = _centre(item, room)
-    return Lesson("name_at", f"What is at {x * 1000:.0f} {y * 1000:.0f}?", f"{item.size} {item.label}", item)
+    x, y = (value * room.family.full_scale for value in _centre(item, room))
+    return Lesson("name_at", f"What is at {x:.0f} {y:.0f}?", f"{item.size} {item.label}", item)
 
 
 def names(room: Classroom) -> Lesson | None:
@@ -231,21 +237,23 @@ def _budget(room: Classroom) -> tuple[str, int]:
 
 def form(room: Classroom) -> Lesson | None:
     """Records given in the prompt, in any order, to be written as JSON: the form, with nothing to see."""
+    protocol = room.family.protocol
     other = draw_scene(room.rng, int(room.rng.integers(1, 6)))
     shown = "; ".join(f"{item.label} {_numbers(item, room)}" for item in other.objects)
     sentence, limit = _budget(room)
-    records = [box_record(item, other.size_wh_px) for item in other.objects[:limit]]
+    records = [box_record(item, other.size_wh_px, protocol) for item in other.objects[:limit]]
     return Lesson(
-        "form", f"Write as a JSON list of {PROTOCOL.box_format()}: {shown}.{sentence}", PROTOCOL.write(records)
+        "form", f"Write as a JSON list of {protocol.box_format()}: {shown}.{sentence}", protocol.write(records)
     )
 
 
 def blind_list(room: Classroom) -> Lesson | None:
     """The dense-box prompt, answered with the objects of some other picture in no order."""
+    protocol = room.family.protocol
     other = draw_scene(room.rng, int(room.rng.integers(1, 9)))
     sentence, limit = _budget(room)
-    records = [box_record(item, other.size_wh_px) for item in other.objects[:limit]]
-    return Lesson("blind_list", room.prompts["dense_bbox"] + sentence, PROTOCOL.write(records))
+    records = [box_record(item, other.size_wh_px, protocol) for item in other.objects[:limit]]
+    return Lesson("blind_list", room.prompts["dense_bbox"] + sentence, protocol.write(records))
 
 
 def _within(room: Classroom) -> tuple[str, int]:
@@ -263,20 +271,22 @@ def _record_ends(answer: str) -> tuple[int, ...]:
 
 def blind_list_within(room: Classroom) -> Lesson | None:
     """As `blind_list`, of pictures with more objects than most budgets allow."""
+    protocol = room.family.protocol
     other = draw_scene(room.rng, int(room.rng.integers(1, MOST_OBJECTS + 1)))
     sentence, limit = _within(room)
-    answer = PROTOCOL.write([box_record(item, other.size_wh_px) for item in other.objects[:limit]])
+    answer = protocol.write([box_record(item, other.size_wh_px, protocol) for item in other.objects[:limit]])
     prompt = room.prompts["dense_bbox"] + sentence
     return Lesson("blind_list_within", prompt, answer, ends=_record_ends(answer))
 
 
 def form_within(room: Classroom) -> Lesson | None:
     """As `form`, under budgets that allow fewer records than the prompt gives."""
+    protocol = room.family.protocol
     other = draw_scene(room.rng, int(room.rng.integers(2, 7)))
     shown = "; ".join(f"{item.label} {_numbers(item, room)}" for item in other.objects)
     sentence, limit = _within(room)
-    answer = PROTOCOL.write([box_record(item, other.size_wh_px) for item in other.objects[:limit]])
-    prompt = f"Write as a JSON list of {PROTOCOL.box_format()}: {shown}.{sentence}"
+    answer = protocol.write([box_record(item, other.size_wh_px, protocol) for item in other.objects[:limit]])
+    prompt = f"Write as a JSON list of {protocol.box_format()}: {shown}.{sentence}"
     return Lesson("form_within", prompt, answer, ends=_record_ends(answer))
 
 
@@ -324,8 +334,17 @@ BUDGETS: LessonWeights = {
     point: 3, box: 2, box_after: 3, name_at: 0.5, total: 0.5, count_of: 2, spatial_count: 3, blind_list_within: 4,
     form_within: 1, names_within: 5, inventory_within: 1.5,
 }  # fmt: skip
+READING: LessonWeights = {
+    point: 4, point_by_part: 1, box: 4, box_by_part: 0.5, attribute: 1, box_after: 3, name_at: 0.5, names: 3,
+    total: 0.5, count_of: 3, spatial_count: 3,
+}  # fmt: skip
+EVERYTHING: LessonWeights = {
+    point: 5, point_by_part: 1, box: 4, attribute: 0.5, box_after: 2, name_at: 0.3, names: 2, total: 0.3, count_of: 3,
+    spatial_count: 3, inventory: 3, form: 0.5, blind_list: 2.5,
+}  # fmt: skip
 MIXES = {
     "short": SHORT, "matching": MATCHING, "full": FULL, "counting": COUNTING, "last": LAST, "budgets": BUDGETS,
+    "reading": READING, "everything": EVERYTHING,
 }  # fmt: skip
 KINDS = tuple(dict.fromkeys(maker.__name__ for mix in MIXES.values() for maker in mix))
 

@@ -1,4 +1,4 @@
-"""How well a pocket base points: `python -m boxlist.adapters_training.pocket.pointing [CHECKPOINT]`.
+"""How well a pocket base points: `python -m boxlist.adapters_training.pocket.pointing [FAMILY [CHECKPOINT]]`.
 
 Every object whose label occurs once in its image of the shapes test split is asked for, in the words of the lesson.
 The pointing probe with its metrics is a task of its own; this is the one bar that the pocket's card needs before it.
@@ -6,6 +6,7 @@ The pointing probe with its metrics is a task of its own; this is the one bar th
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from boxlist.adapters_training.pocket import CHECKPOINT
+from boxlist.adapters_training.pocket.families import FAMILIES
 from boxlist.models.loading import load_processor_and_model
 from boxlist.tasks.datasets.catalog import documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from boxlist.adapters_training.pocket.families import Family
     from boxlist.tasks.datasets.catalog import Document
 
 _POINT = re.compile(r'<point x="(\d{1,3}(?:\.\d)?)" y="(\d{1,3}(?:\.\d)?)">')
@@ -57,10 +60,11 @@ def requests_of(documents: list[Document]) -> list[Request]:
     return found
 
 
-def measure(pretrained: str, requests: list[Request]) -> Pointing:
+def measure(family: Family, pretrained: str, requests: list[Request]) -> Pointing:
     """Ask a checkpoint for every object, greedily, and compare."""
+    unit = 10**family.point_decimals * 1000 / family.full_scale
     offs = [
-        max(abs(float(match[axis + 1]) * 10 - request.centre_xy[axis]) for axis in (0, 1)) if match else None
+        max(abs(float(match[axis + 1]) * unit - request.centre_xy[axis]) for axis in (0, 1)) if match else None
         for request, answer in zip(requests, _answers(pretrained, requests), strict=True)
         for match in [_POINT.match(answer)]
     ]
@@ -101,8 +105,12 @@ def _answers(pretrained: str, requests: list[Request]) -> Iterator[str]:
 
 
 def main() -> None:
-    checkpoint = sys.argv[1] if len(sys.argv) > 1 else str(CHECKPOINT)
-    figures = measure(checkpoint, requests_of(documents("shapes", "test")))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("family", nargs="?", choices=FAMILIES, default=CHECKPOINT.name)
+    parser.add_argument("checkpoint", nargs="?", help="its folder, for want of one the committed base")
+    options = parser.parse_args()
+    checkpoint = options.checkpoint or str(CHECKPOINT.parent / options.family)
+    figures = measure(FAMILIES[options.family], checkpoint, requests_of(documents("shapes", "test")))
     sys.stdout.write(json.dumps(figures._asdict()) + "\n")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import boxlist
 from boxlist.commands import (
+    by_objects,
     compare,
     data,
     demo,
@@ -110,6 +111,7 @@ COMMANDS: tuple[Command, ...] = (
     leaderboard.COMMAND,
     gate.COMMAND,
     report.COMMAND,
+    by_objects.COMMAND,
     data.COMMAND,
     tasks_path.COMMAND,
 )

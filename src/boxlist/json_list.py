@@ -3,8 +3,9 @@ r"""The scanner of JSON lists: complete records out of any text, in one pass, fe
 **Record.** Every substring that is one JSON object with a label string and exactly the protocol's count of finite
 numbers is a record, wherever it stands: in a list, in two lists, in prose, in another object. Records come in the order
 of their closing braces. Being defined by the substring alone, they depend neither on how the text was cut into pieces
-nor on what follows, and garbage before them cannot hide them. The box may stand under any of `BOX_KEYS` and the label
-under any of `LABEL_KEYS`; where an object has several of them, the protocol's own decides, then the first in the table.
+nor on what follows, and garbage before them cannot hide them. A box may stand under any of `BOX_KEYS`, a point under
+any of `POINT_KEYS`, the label under any of `LABEL_KEYS`; where an object has several of them, the protocol's own
+decides, then the first in the table.
 A key that comes twice in an object makes it no record. `NaN` and `Infinity` are no JSON; 1e999 and integers that
 float64 cannot hold are no finite numbers; booleans are no numbers. Any other fields may be there, whatever they hold.
 
@@ -23,7 +24,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from boxlist.found import MAX_DEPTH, MAX_RECORD_CHARS, SLACK_CHARS, FoundRecord, Status
-from boxlist.protocols import BOX_KEYS, LABEL_KEYS
 from boxlist.records import Record
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ _PLAIN = r'[^"\\{}\[\]]'
 _STOP = re.compile(rf'{{(?>{_PLAIN}+|"{_PLAIN}*"|\[{_PLAIN}*\])*+}}|"+|\\+|{{+|}}+|\[+|\]+')
 _BLANK = r"[ \t\n\r]*"  # white space as JSON has it
 _FENCE_LINE = r"```[\w+-]*\s*"
-_OPENING = re.compile(rf"\s*({_FENCE_LINE})?\[{_BLANK}")
-_BETWEEN = re.compile(rf"{_BLANK},{_BLANK}")
-_CLOSING = re.compile(rf"{_BLANK}\]\s*(`{{0,3}})\s*")
+OPENING = re.compile(rf"\s*({_FENCE_LINE})?\[{_BLANK}")
+BETWEEN = re.compile(rf"{_BLANK},{_BLANK}")
+CLOSING = re.compile(rf"{_BLANK}\]\s*(`{{0,3}})\s*")
 FENCED_LIST = re.compile(rf"{_FENCE_LINE}(\[.*\])\s*```", re.DOTALL)
-_EMPTY_FENCE = re.compile(rf"\s*{_FENCE_LINE}(?:```\s*)?")
+EMPTY_FENCE = re.compile(rf"\s*{_FENCE_LINE}(?:```\s*)?")
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -59,8 +59,8 @@ class JsonListScanner:
     """Finds the complete records of one answer; `feed` it pieces, then ask `finish` how the whole was."""
 
     def __init__(self, protocol: Protocol) -> None:
-        self._box_keys = (protocol.box_key, *BOX_KEYS)
-        self._label_keys = (protocol.label_key, *LABEL_KEYS)
+        self._box_keys = protocol.coordinate_keys
+        self._label_keys = protocol.label_keys
         self._n_coordinates = protocol.n_coordinates
         self._text = ""  # the end of what was fed, as far back as anything still needs it
         self._base = 0  # index of its first character in all that was fed
@@ -225,7 +225,7 @@ class JsonListScanner:
 
     def _open_element(self, start: int, last: int) -> None:
         gap, self._gap = self._gap, None
-        pattern = _BETWEEN if self._n_elements else _OPENING
+        pattern = BETWEEN if self._n_elements else OPENING
         match = None
         if gap is not None and start == last and last - gap <= MAX_RECORD_CHARS:
             match = pattern.fullmatch(self._text, gap - self._base, start - self._base)
@@ -249,13 +249,13 @@ class JsonListScanner:
             return None
         at, fenced = self._gap - self._base, self._fenced
         if not self._n_elements:
-            if _EMPTY_FENCE.fullmatch(self._text, at):
+            if EMPTY_FENCE.fullmatch(self._text, at):
                 return "empty"
-            opening = _OPENING.match(self._text, at)
+            opening = OPENING.match(self._text, at)
             if opening is None:
                 return None
             at, fenced = opening.end(), opening.group(1) is not None
-        closing = _CLOSING.fullmatch(self._text, at)
+        closing = CLOSING.fullmatch(self._text, at)
         if closing is None:
             return None
         if fenced:

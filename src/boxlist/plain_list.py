@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from boxlist.found import MAX_RECORD_CHARS
 from boxlist.json_list import FENCED_LIST, are_finite_numbers, refuse_constant
-from boxlist.protocols import BOX_KEYS, LABEL_KEYS
 from boxlist.records import Record
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def read_plain_list(text: str, protocol: Protocol) -> tuple[Record, ...] | None:
     if not items:
         return ()
     try:
-        box_key = next(filter(BOX_KEYS.__contains__, items[0]), "")
-        label_key = next(filter(LABEL_KEYS.__contains__, items[0]), "")
+        box_key = next(filter(protocol.coordinate_keys.__contains__, items[0]), "")
+        label_key = next(filter(protocol.label_keys.__contains__, items[0]), "")
         boxes = list(map(itemgetter(box_key), items))
         labels = list(map(itemgetter(label_key), items))
         are_records = (

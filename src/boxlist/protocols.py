@@ -1,169 +1,35 @@
-"""Protocols: how a model family writes a record. Declared by the run, never guessed from values.
+"""The protocols by name. A run declares one; it is never guessed from values.
 
-One row a protocol in `PROTOCOLS`. Inside boxlist boxes are `boxes_xyxy_px`: float64 `(N, 4)`, x1 y1 x2 y2 in pixels
-of the original image, exclusive right and bottom ends. A protocol turns a model's numbers into these and back.
+One row a family's protocol in `PROTOCOLS`. Any other way to write boxes in JSON or plain text is composed by its name:
+`UNIT_ORDER` and, behind a `+` each, what differs from a flat JSON list with the box first, as in
+`norm1000_yxhw+plain+label_first`. See `protocol_named`.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import numpy as np
+from dataclasses import replace
+from functools import lru_cache
 
 from boxlist.errors import InputError, unknown_name
+from boxlist.protocol import BOX_KEYS, LABEL_KEYS, POINT_KEYS, Order, Protocol, SizeWH, Syntax, Unit
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import ArrayLike, NDArray
-
-    from boxlist.records import Record
-
-Unit = Literal["pixel", "resized_pixel", "norm1000", "norm1", "percent", "loc1024"]
-Order = Literal["xyxy", "yxyx", "xywh", "cxcywh", "xy"]
-Syntax = Literal["json", "loc", "point"]
-
-BOX_KEYS = ("bbox_2d", "bbox", "box_2d", "box")
-LABEL_KEYS = ("label", "class", "category", "name")
-
-# (x scale, y scale) of one unit; None where the unit is a pixel of some frame
-_FULL_SCALE: dict[str, float] = {"norm1000": 1000.0, "norm1": 1.0, "percent": 100.0, "loc1024": 1024.0}
-_NAMED_ORDER = {
-    "xyxy": "x1, y1, x2, y2",
-    "yxyx": "y1, x1, y2, x2",
-    "xywh": "x, y, width, height",
-    "cxcywh": "center x, center y, width, height",
-    "xy": "x, y",
-}
-_NAMED_UNIT = {
-    "pixel": "pixels of the image",
-    "resized_pixel": "pixels of the resized image",
-    "norm1000": "thousandths of the image size, from 0 to 1000",
-    "norm1": "shares of the image size, from 0 to 1",
-    "percent": "percent of the image size, from 0 to 100",
-    "loc1024": "location tokens, from 0 to 1023",
-}
-
-
-class SizeWH(NamedTuple):
-    """Width and height in pixels."""
-
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a family writes a record: order of the numbers, their unit, the keys, the syntax around them."""
-
-    name: str
-    order: Order
-    unit: Unit
-    family: str
-    syntax: Syntax = "json"
-    box_key: str = "bbox_2d"
-    label_key: str = "label"
-
-    @property
-    def n_coordinates(self) -> int:
-        return 2 if self.order == "xy" else 4
-
-    @property
-    def needs_frame(self) -> bool:
-        """True when boxes can be read only with the size of the processor's resized image."""
-        return self.unit == "resized_pixel"
-
-    def box_format(self) -> str:
-        """The record format in words, as prompts state it."""
-        if self.syntax == "loc":
-            return "<loc y1><loc x1><loc y2><loc x2> label, separated by ' ; '"
-        if self.syntax == "point":
-            return '<point x="..." y="..."> label, in ' + _NAMED_UNIT[self.unit]
-        numbers = _NAMED_ORDER[self.order]
-        return f'{{"{self.box_key}": [{numbers}], "{self.label_key}": "..."}} in {_NAMED_UNIT[self.unit]}'
-
-    def to_xyxy_px(
-        self, coordinates: ArrayLike, size_wh_px: ArrayLike, frame_wh_px: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Turn a model's numbers `(N, 4)` into `boxes_xyxy_px`; nothing is clipped or reordered.
-
-        `size_wh_px` is the original image's, `(2,)` or `(N, 2)`; `frame_wh_px` the resized image's, needed for
-        `resized_pixel` only. Raises `InputError` when that is missing.
-        """
-        boxes = self.corners(coordinates)
-        return boxes if self.unit == "pixel" else boxes * self._scale(size_wh_px, frame_wh_px)
-
-    def from_xyxy_px(
-        self, boxes_xyxy_px: ArrayLike, size_wh_px: ArrayLike, frame_wh_px: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Turn `boxes_xyxy_px` `(N, 4)` into this protocol's numbers, unrounded, in its order and unit."""
-        boxes = np.asarray(boxes_xyxy_px, dtype=np.float64).reshape(-1, 4)
-        boxes = boxes / self._scale(size_wh_px, frame_wh_px)
-        x1, y1, x2, y2 = boxes.T
-        orders: dict[str, tuple[NDArray[np.float64], ...]] = {
-            "xyxy": (x1, y1, x2, y2),
-            "yxyx": (y1, x1, y2, x2),
-            "xywh": (x1, y1, x2 - x1, y2 - y1),
-            "cxcywh": ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1),
-        }
-        return np.stack(orders[self.order], axis=-1)
-
-    def round(self, coordinates: ArrayLike) -> NDArray[np.float64]:
-        """Round numbers as this protocol writes them: whole, or four decimals in 0-1; `loc` stays below 1024."""
-        numbers = np.round(np.asarray(coordinates, dtype=np.float64), 4 if self.unit == "norm1" else 0)
-        if self.unit == "loc1024":
-            numbers = np.clip(numbers, 0, 1023)
-        return numbers
-
-    def write(self, records: Iterable[Record]) -> str:
-        """The answer that says `records`, as training teaches it. Coordinates are written as they are given.
-
-        >>> from boxlist.records import Record
-        >>> PROTOCOLS["norm1000_xyxy"].write([Record("red circle", (1, 2, 3, 4))])
-        '[{"bbox_2d": [1, 2, 3, 4], "label": "red circle"}]'
-        """
-        if self.syntax == "loc":
-            return " ; ".join(
-                "".join(f"<loc{int(c):04d}>" for c in record.coordinates) + f" {record.label}" for record in records
-            )
-        return json.dumps(
-            [
-                {self.box_key: [_plain(c) for c in record.coordinates], self.label_key: record.label}
-                for record in records
-            ],
-            ensure_ascii=False,
-        )
-
-    def corners(self, coordinates: ArrayLike) -> NDArray[np.float64]:
-        """A model's numbers `(N, 4)` as x1 y1 x2 y2, still in its own unit."""
-        a, b, c, d = np.asarray(coordinates, dtype=np.float64).reshape(-1, 4).T
-        orders: dict[str, tuple[NDArray[np.float64], ...]] = {
-            "xyxy": (a, b, c, d),
-            "yxyx": (b, a, d, c),
-            "xywh": (a, b, a + c, b + d),
-            "cxcywh": (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
-        }
-        return np.stack(orders[self.order], axis=-1)
-
-    def _scale(self, size_wh_px: ArrayLike, frame_wh_px: ArrayLike | None) -> NDArray[np.float64]:
-        size = np.asarray(size_wh_px, dtype=np.float64).reshape(-1, 2)
-        if self.unit == "pixel":
-            scale = np.ones_like(size)
-        elif self.unit == "resized_pixel":
-            if frame_wh_px is None:
-                raise InputError(
-                    f"protocol {self.name}",
-                    expected="the size of the resized image",
-                    got="none",
-                    remedy="Give each answer a frame: [width, height], or use another protocol.",
-                )
-            scale = size / np.asarray(frame_wh_px, dtype=np.float64).reshape(-1, 2)
-        else:
-            scale = size / _FULL_SCALE[self.unit]
-        return np.tile(scale, (1, 2))
-
+__all__ = [
+    "BOX_KEYS",
+    "DEFAULT_POINT_PROTOCOL",
+    "DEFAULT_PROTOCOL",
+    "LABEL_KEYS",
+    "MAX_NAME_CHARS",
+    "PARTS",
+    "POINT_KEYS",
+    "PROTOCOLS",
+    "Order",
+    "Protocol",
+    "SizeWH",
+    "Syntax",
+    "Unit",
+    "is_protocol_name",
+    "protocol_named",
+]
 
 _ROWS = (
     Protocol("pixel_xyxy", "xyxy", "pixel", "Gemma 4 in the paper"),
@@ -178,20 +44,101 @@ _ROWS = (
     Protocol("pixel_cxcywh", "cxcywh", "pixel", "format studies", box_key="bbox"),
     Protocol("norm1_cxcywh", "cxcywh", "norm1", "YOLO; format studies", box_key="bbox"),
     Protocol("norm1000_cxcywh", "cxcywh", "norm1000", "format studies", box_key="bbox"),
-    Protocol("percent_xy", "xy", "percent", "Molmo points", syntax="point"),
-    Protocol("norm1000_xy", "xy", "norm1000", "points", syntax="point"),
+    Protocol("percent_xy", "xy", "percent", "Molmo and PaliGemma points", syntax="point"),
+    Protocol("pixel_xy", "xy", "pixel", "points of the pocket Gemma 4", syntax="point"),
+    Protocol("norm1000_xy", "xy", "norm1000", "Qwen3-VL points", box_key="point_2d"),
+    Protocol("norm1000_yx", "yx", "norm1000", "Gemini points", box_key="point"),
+    Protocol("resized_pixel_xy", "xy", "resized_pixel", "Qwen2.5-VL points", box_key="point_2d"),
 )
 PROTOCOLS: dict[str, Protocol] = {row.name: row for row in _ROWS}
 DEFAULT_PROTOCOL = "norm1000_xyxy"
+DEFAULT_POINT_PROTOCOL = "percent_xy"
+COMPOSED = "composed; format studies"
+MAX_NAME_CHARS = 80
+
+_BOX_ORDERS: tuple[Order, ...] = ("xyxy", "xywh", "yxyx", "yxhw", "cxcywh")
+_BOX_UNITS: tuple[Unit, ...] = ("pixel", "resized_pixel", "norm1000", "norm1", "percent")
+_GRID = (Protocol(f"{unit}_{order}", order, unit, COMPOSED) for unit in _BOX_UNITS for order in _BOX_ORDERS)
+_BASES = {**{base.name: base for base in _GRID}, **PROTOCOLS}
+# What may stand behind a `+`, and what it chooses; the first of each choice is the one that a name need not say.
+PARTS: dict[str, str] = {
+    **dict.fromkeys(("json", "plain"), "syntax"),
+    **dict.fromkeys(("per_box", "nested"), "structure"),
+    **dict.fromkeys(("box_first", "label_first"), "sequence"),
+    **dict.fromkeys((*BOX_KEYS, "coordinates", "bounding_box"), "key of the box"),
+    **dict.fromkeys((*LABEL_KEYS, "class_name"), "key of the label"),
+}
 
 
+@lru_cache(maxsize=256)
 def protocol_named(name: str) -> Protocol:
-    """Look a protocol up; an unknown name is an `InputError` with near matches."""
-    if name not in PROTOCOLS:
-        raise unknown_name("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    """A protocol by its name: a row of `PROTOCOLS`, or one composed of a base and parts.
+
+    The base is `UNIT_ORDER`, and a box protocol that writes JSON; parts choose `plain` text, a `nested` list (a label
+    once, before all its boxes), `label_first`, and the keys. However the parts are given, the same format has the same
+    `name`. Raises `InputError` with near matches for what is unknown, and for parts that do not go together.
+
+    >>> protocol_named("norm1000_xyxy+label_first+plain").name
+    'norm1000_xyxy+plain+label_first'
+    >>> protocol_named("percent_yxhw+nested+box_2d").box_format()
+    '{"label": "...", "box_2d": [[y, x, height, width], ...]} in percent of the image size, from 0 to 100'
+    """
+    base_name, *parts = name.split("+")
+    if base_name not in _BASES:
+        raise unknown_name("protocol", base_name, _BASES)
+    base = _BASES[base_name]
+    if parts and (base.syntax != "json" or base.writes_points):
+        raise _misfit(name, "no parts after this name", parts[0], "Compose with a box protocol in JSON.")
+    return _composed(base, _choices(name, parts), name) if parts else base
 
 
-def _plain(number: float) -> int | float:
-    """45.0 is written 45."""
-    return int(number) if float(number).is_integer() else float(number)
+def is_protocol_name(name: str) -> bool:
+    """Whether it is the one name of a protocol, as that protocol gives it."""
+    try:
+        return len(name) <= MAX_NAME_CHARS and protocol_named(name).name == name
+    except InputError:
+        return False
+
+
+def _choices(name: str, parts: list[str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for part in parts:
+        if part not in PARTS:
+            raise unknown_name(f"protocol {name[:MAX_NAME_CHARS]!r}: part", part, PARTS)
+        if PARTS[part] in chosen:
+            raise _misfit(name, f"one {PARTS[part]}", f"{chosen[PARTS[part]]} and {part}", "Drop one of them.")
+        chosen[PARTS[part]] = part
+    return chosen
+
+
+def _composed(base: Protocol, chosen: dict[str, str], name: str) -> Protocol:
+    plain, nested = chosen.get("syntax") == "plain", chosen.get("structure") == "nested"
+    keys = [part for choice, part in chosen.items() if choice.startswith("key ")]
+    if plain and keys:
+        raise _misfit(name, "keys in JSON only", f"plain and {keys[0]}", "Drop one of them.")
+    if nested and chosen.get("sequence") == "box_first":
+        raise _misfit(
+            name, "the label before its boxes where they are nested", "box_first", "Drop it: else no box is whole yet."
+        )
+    own = replace(
+        base,
+        family=COMPOSED,
+        syntax="plain" if plain else "nested_json" if nested else "json",
+        box_key=chosen.get("key of the box", base.box_key),
+        label_key=chosen.get("key of the label", base.label_key),
+        label_first=nested or chosen.get("sequence") == "label_first",
+        nested=nested,
+    )
+    said = {
+        "plain": plain,
+        "nested": nested,
+        "label_first": own.label_first and not nested,
+        own.box_key: own.box_key != base.box_key,
+        own.label_key: own.label_key != base.label_key,
+    }
+    name = "+".join([base.name, *(part for part, is_said in said.items() if is_said)])
+    return base if name == base.name else replace(own, name=name)
+
+
+def _misfit(name: str, expected: str, got: str, remedy: str) -> InputError:
+    return InputError(f"protocol {name[:MAX_NAME_CHARS]!r}", expected=expected, got=got, remedy=remedy)

@@ -1,22 +1,24 @@
 """Reading answers: the scanner that both scores answers and watches them while they are generated.
 
 `RecordScanner` takes an answer in pieces of any size; `read_answer` takes a whole one; both give the same records and
-the same status. What a record is, and what each status means, is said in `json_list` and `loc_list`; the limits are
-in `found`.
+the same status. What a record is, and what each status means, is said in `json_list`, `nested_list`, `line_list`,
+`loc_list` and `point_list`; the limits are in `found`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from boxlist.errors import InputError
 from boxlist.found import MAX_DEPTH, MAX_RECORD_CHARS, MAX_RETAINED, FoundRecord, Status
 from boxlist.json_list import FENCE, JsonListScanner
+from boxlist.line_list import LineListScanner
 from boxlist.loc_list import LocListScanner
+from boxlist.nested_list import NestedListScanner
 from boxlist.plain_list import read_plain_list
+from boxlist.point_list import PointListScanner
 
 if TYPE_CHECKING:
-    from boxlist.protocols import Protocol
+    from boxlist.protocols import Protocol, Syntax
     from boxlist.records import Record
 
 __all__ = [
@@ -54,7 +56,7 @@ class RecordScanner:
     """
 
     def __init__(self, protocol: Protocol) -> None:
-        self._scanner = _scanner_for(protocol)
+        self._scanner = _SCANNERS[protocol.syntax](protocol)
 
     def feed(self, piece: str) -> list[FoundRecord]:
         """Read the next piece of the answer; return the records that it completes, in order."""
@@ -65,7 +67,7 @@ class RecordScanner:
         return self._scanner.finish()
 
     def rest(self) -> list[FoundRecord]:
-        """The record that only the end of the answer completes: the last of a `loc` list; none in JSON."""
+        """The record that only the end of the answer completes: one whose label is last in it; none in JSON."""
         return self._scanner.rest()
 
     @property
@@ -91,7 +93,7 @@ def read_answer(text: str, protocol: Protocol) -> Answer:
 
 
 def close_list(text: str, end: int, protocol: Protocol) -> str:
-    """Cut an answer at `end`, the end of a record, and close what is open there: brackets and then the fence.
+    """Cut an answer at `end`, the end of a record, and close what is open there: brackets and then the fence, or a tag.
 
     >>> from boxlist.protocols import protocol_named
     >>> close_list('[{"box": [1, 2, 3, 4], "label": "tree"}, {"box', 39, protocol_named("norm1000_xyxy"))
@@ -100,6 +102,17 @@ def close_list(text: str, end: int, protocol: Protocol) -> str:
     kept = text[:end]
     if protocol.syntax == "loc":
         return kept
+    if protocol.syntax == "point":
+        points = PointListScanner(protocol)
+        points.feed(kept)
+        return kept + points.closing()
+    odd_fence = "\n" + FENCE if kept.count(FENCE) % 2 else ""
+    if protocol.syntax == "plain":
+        return kept + odd_fence
+    if protocol.syntax == "nested_json":
+        nested = NestedListScanner(protocol)
+        nested.feed(kept)
+        return kept + nested.closing() + odd_fence
     scanner = JsonListScanner(protocol)
     scanner.feed(kept)
     brackets = scanner.open_brackets()
@@ -112,14 +125,11 @@ def close_list(text: str, end: int, protocol: Protocol) -> str:
     return kept + closers + fence
 
 
-def _scanner_for(protocol: Protocol) -> JsonListScanner | LocListScanner:
-    if protocol.syntax == "json":
-        return JsonListScanner(protocol)
-    if protocol.syntax == "loc":
-        return LocListScanner(protocol)
-    raise InputError(
-        f"protocol {protocol.name}",
-        expected="one that writes boxes",
-        got="points",
-        remedy="Pointing comes with its probe; choose a box protocol.",
-    )
+_Scanner = JsonListScanner | NestedListScanner | LineListScanner | LocListScanner | PointListScanner
+_SCANNERS: dict[Syntax, type[_Scanner]] = {
+    "json": JsonListScanner,
+    "nested_json": NestedListScanner,
+    "plain": LineListScanner,
+    "loc": LocListScanner,
+    "point": PointListScanner,
+}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from boxlist.tasks.datasets.split_folder import Document
 
+# What images come in. Pillow would also start Ghostscript for a file that says it is PostScript.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+
 
 @contextmanager
 def whole_pictures_only() -> Iterator[None]:
@@ -31,7 +34,7 @@ def open_picture(document: Document) -> Image.Image:
     where, remedy = document["file"], "Build the data again: boxlist data build NAME"
     expected = f"a picture of {document['width']}x{document['height']} pixels"
     try:
-        with whole_pictures_only(), Image.open(where) as image:
+        with whole_pictures_only(), Image.open(where, formats=FORMATS) as image:
             size = image.size
             if size != (document["width"], document["height"]):
                 raise InputError(where, expected=expected, got=f"{size[0]}x{size[1]}", remedy=remedy)

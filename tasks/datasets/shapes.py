@@ -30,6 +30,8 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "brown": (125, 75, 35),
     "black": (20, 20, 20),
 }
+PALETTE: NDArray[np.uint8] = np.array([(255, 255, 255), *COLOURS.values()], dtype=np.uint8)
+_PLACES = {colour: place for place, colour in enumerate(COLOURS, start=1)}
 # Side of the bounding square, as a share of the shorter image edge.
 SIZES = {"small": 0.10, "medium": 0.145, "large": 0.205}
 
@@ -160,12 +162,17 @@ def _outline(shape: str) -> Sequence[tuple[float, float]]:
 
 def render(scene: Scene) -> NDArray[np.uint8]:
     """Paint a scene: `(height, width, 3)`, RGB."""
+    return PALETTE.take(paint(scene), axis=0)
+
+
+def paint(scene: Scene) -> NDArray[np.uint8]:
+    """The same as places in `PALETTE`: `(height, width)`."""
     width, height = scene.size_wh_px
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
+    image = np.zeros((height, width), dtype=np.uint8)
     for item in scene.objects:
         x1, y1, x2, y2 = item.box_xyxy_px
         mask = _mask_of_box(item.shape, x2 - x1, y2 - y1)
-        image[y1:y2, x1:x2][mask] = COLOURS[item.colour]
+        image[y1:y2, x1:x2][mask] = _PLACES[item.colour]
     return image
 
 

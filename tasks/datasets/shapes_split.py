@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from boxlist.tasks.datasets.dataset import Dataset
 from boxlist.tasks.datasets.fingerprints import pixels_sha256
+from boxlist.tasks.datasets.manifest import Heading
 from boxlist.tasks.datasets.shapes import COLOURS, SHAPES, Scene, ShapeObject, draw_scene, render
-from boxlist.tasks.datasets.split_folder import DocumentObject, Heading, Picture, write_split
+from boxlist.tasks.datasets.split_writing import Picture, write_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from boxlist.metrics.spatial_count import Relation
+    from boxlist.tasks.datasets.split_folder import DocumentObject
 
 VERSION = 1
 LICENCE = "Apache-2.0"
@@ -114,6 +117,14 @@ def build(folder: Path, options: ShapesOptions | None = None) -> None:
         write_split(folder / split, heading, pictures, {})
 
 
+def test_pictures() -> list[Picture]:
+    """The scenes of the test split, as `build` writes them."""
+    options, seen = ShapesOptions(), set[str]()
+    for _ in _pictures(options, (0, options.train_images, 1), seen, {"boxes": 0}):
+        pass  # a test scene is drawn again where it is one of these
+    return list(_pictures(options, (1, options.test_images, 1001), seen, {"boxes": 0}))
+
+
 def _pictures(
     options: ShapesOptions, split: tuple[int, int, int], seen: set[str], counts: dict[str, int]
 ) -> Iterator[Picture]:
@@ -129,7 +140,7 @@ def _pictures(
             },
             "answer": {"count": question.count, "relation": question.relation},
         }
-        yield Picture(first_id + index, render(scene), [_entry(item) for item in scene.objects], notes)
+        yield Picture(first_id + index, render(scene), [describe_object(item) for item in scene.objects], notes)
 
 
 def _new_scene(options: ShapesOptions, split: int, index: int, seen: set[str]) -> tuple[Scene, Question]:
@@ -149,7 +160,8 @@ def _new_scene(options: ShapesOptions, split: int, index: int, seen: set[str]) -
     raise ValueError(f"shapes: no scene of {objects} objects carries its question after {_ATTEMPTS} attempts")
 
 
-def _entry(item: ShapeObject) -> DocumentObject:
+def describe_object(item: ShapeObject) -> DocumentObject:
+    """An object as a document has it."""
     return {
         "label": item.label,
         "box_xyxy_px": list(item.box_xyxy_px),
@@ -157,3 +169,6 @@ def _entry(item: ShapeObject) -> DocumentObject:
         "shape": item.shape,
         "size": item.size,
     }
+
+
+DATASET = Dataset("shapes", VERSION, LICENCE, SOURCE, lambda order: build(order.folder), size="80")

@@ -19,7 +19,9 @@ import numpy as np
 from PIL import Image
 
 from boxlist.errors import InputError
-from boxlist.tasks.datasets.split_folder import DocumentObject, Heading, Picture, write_split
+from boxlist.tasks.datasets.dataset import Dataset
+from boxlist.tasks.datasets.manifest import Heading
+from boxlist.tasks.datasets.split_writing import Picture, write_split
 from boxlist.tasks.datasets.voc import VocFile, VocObject, read_voc
 from boxlist.tasks.datasets.wheel import PinnedWheel, read_members
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from boxlist.tasks.datasets.split_folder import DocumentObject
 
 VERSION = 1
 LABEL = "tree"
@@ -108,12 +112,17 @@ def _clip(item: VocObject, place_xyxy_px: tuple[int, int, int, int]) -> Document
 
 def _pictures(photographs: dict[str, tuple[bytes, bytes]], first_id: int, heading: Heading) -> Iterator[Picture]:
     image_id = first_id
-    heading.counts["photographs"] = []
+    heading.counts.update(photographs=[], notes=[])
     for name, (png, xml) in photographs.items():
         annotation = read_voc(xml, f"{WHEEL.requirement}: {name}.xml")
         pixels = _read_png(png, annotation, f"{WHEEL.requirement}: {name}.png")
         tiles = cut(annotation.size_wh_px, annotation.objects)
-        heading.counts["photographs"].append(_count(name, annotation, tiles))
+        count = _count(name, annotation, tiles)
+        heading.counts["photographs"].append(count)
+        heading.counts["notes"].append(
+            f"{name}: {len(tiles)} tiles, {count['boxes_in']} boxes in, {count['boxes_kept']} kept, "
+            f"{count['boxes_dropped']} dropped, {count['boxes_shown_below_60_percent']} shown below 60%"
+        )
         heading.counts["boxes"] += sum(len(tile.objects) for tile in tiles)
         for tile in tiles:
             left, top, right, bottom = tile.place_xyxy_px
@@ -142,3 +151,6 @@ def _read_png(png: bytes, annotation: VocFile, where: str) -> NDArray[np.uint8]:
             expected = "x".join(map(str, annotation.size_wh_px)) + " pixels, as its annotation says"
             raise InputError(where, expected=expected, got=got, remedy="Report it: the pinned wheel should agree.")
         return np.asarray(image.convert("RGB"))
+
+
+DATASET = Dataset("trees", VERSION, LICENCE, SOURCE, lambda order: build(order.folder), size="38")

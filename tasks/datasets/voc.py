@@ -27,11 +27,11 @@ class VocFile(NamedTuple):
     objects: tuple[VocObject, ...]
 
 
-def read_voc(data: bytes, where: str) -> VocFile:
+def read_voc(data: bytes, where: str, *, any_extent: bool = False) -> VocFile:
     """Read a VOC annotation; `where` names it in errors.
 
     Raises `InputError` for anything that is not plain VOC: a document type (so no entity can be declared), broken XML,
-    a missing or non-finite number, a box without extent.
+    a missing or non-finite number and, unless `any_extent`, a box without extent.
     """
     if len(data) > _LARGEST_BYTES:
         _refuse(where, f"at most {_LARGEST_BYTES} bytes", f"{len(data)}")
@@ -48,7 +48,10 @@ def read_voc(data: bytes, where: str) -> VocFile:
     width, height = (_number(size.get(side), f"{where}: size, {side}") for side in ("width", "height"))
     return VocFile(
         (int(width), int(height)),
-        tuple(_object(fields, f"{where}: object {number}") for number, fields in enumerate(objects, start=1)),
+        tuple(
+            _object(fields, f"{where}: object {number}", any_extent=any_extent)
+            for number, fields in enumerate(objects, start=1)
+        ),
     )
 
 
@@ -86,9 +89,9 @@ def _leaves(data: bytes, where: str) -> list[tuple[tuple[str, ...], str]]:
     return [(elements, "".join(pieces).strip()) for elements, pieces in found]
 
 
-def _object(fields: dict[str, str], where: str) -> VocObject:
+def _object(fields: dict[str, str], where: str, *, any_extent: bool) -> VocObject:
     x1, y1, x2, y2 = (_number(fields.get(f"bndbox/{corner}"), f"{where}, {corner}") for corner in _CORNERS)
-    if x2 <= x1 or y2 <= y1:
+    if not any_extent and (x2 <= x1 or y2 <= y1):
         _refuse(where, "xmin < xmax and ymin < ymax", f"{x1:g} {y1:g} {x2:g} {y2:g}")
     return VocObject(fields.get("name", ""), (x1, y1, x2, y2))
 

@@ -180,3 +180,18 @@ def test_reading_a_provenance_needs_no_torch() -> None:
 
     code = "import boxlist.adapters_training.provenance, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_another_protocol_is_a_warning_where_it_is_asked_for(adapter: Path) -> None:
+    said = "protocol norm1000_yxhw+plain where it learnt norm1000_xyxy"
+    asked = {**FITTING, "protocol": "norm1000_yxhw+plain"}
+    with pytest.raises(InputError) as refused:
+        check_adapter(adapter, **asked)
+    assert refused.value.got == said
+    assert refused.value.remedy.endswith("To ask it in this format all the same: --any-protocol.")
+    assert check_adapter(adapter, **asked, any_protocol=True) == [f"{adapter}: {said}."]
+    assert check_adapter(adapter, **FITTING, any_protocol=True) == []
+    with pytest.raises(InputError) as refused:
+        check_adapter(adapter, **{**asked, "evaluation_images": {"1" * 64: "a.png"}}, any_protocol=True)
+    assert refused.value.got.startswith("overlap: 1 evaluation image")
+    assert "--any-protocol" not in refused.value.remedy

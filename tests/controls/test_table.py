@@ -74,7 +74,7 @@ def test_from_kwargs_leaves_other_kwargs_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("repeatstop", "control 'repeatstop': expected one of budget, drift_stop, max_items, near_repeat_stop, "),
+        ("repeatstop", "control 'repeatstop': expected one of budget, class_list, drift_stop, drop_image_tokens, "),
         ("budget=8,,repeat_stop", "control '': expected one of"),
         ("budget", "control budget: expected a whole number from 1 to 10000, got no value. Write budget=8."),
         ("budget=", "control budget: expected a whole number from 1 to 10000, got ''."),

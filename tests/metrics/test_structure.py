@@ -9,11 +9,11 @@ import pytest
 
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer
-from boxlist.metrics.structure import SLOT_KEYS, InventoryTruth, Slot, Vocabulary, is_inventory, score_inventory
+from boxlist.metrics.structure import SLOT_KEYS, InventoryTruth, Slot, is_inventory, score_inventory
 from boxlist.metrics.summary import summarise
 from boxlist.metrics.table import INVENTORY_METRICS
 
-WORDS = Vocabulary(("red", "blue"), ("circle", "star"), ("small", "large"))
+WORDS = {"color": ("red", "blue"), "shape": ("circle", "star"), "size": ("small", "large")}
 NONE = {"color": "none", "shape": "none", "size": "none"}
 RED = {"color": "red", "shape": "circle", "size": "small"}
 BLUE = {"color": "blue", "shape": "star", "size": "large"}
@@ -28,8 +28,8 @@ def row(text: str, *truth: Slot) -> dict[str, Any]:
 
 
 def test_a_row_worked_by_hand() -> None:
-    red = Slot("red", "circle", "small")
-    assert row(json.dumps(inventory(RED, BLUE, RED, RED)), red, red, Slot("blue", "star", "large")) == {
+    red = ("red", "circle", "small")
+    assert row(json.dumps(inventory(RED, BLUE, RED, RED)), red, red, ("blue", "star", "large")) == {
         "image_id": 1,
         "status": "valid",
         "tokens": 5,
@@ -111,7 +111,7 @@ def test_a_missing_answer_counts_as_empty_and_a_stray_one_is_refused() -> None:
 
 @pytest.mark.filterwarnings("ignore::boxlist.metrics.intervals.FewImagesWarning")
 def test_figures() -> None:
-    truths = [InventoryTruth(1, ()), InventoryTruth(2, (Slot("red", "star", "small"),) * 2)]
+    truths = [InventoryTruth(1, ()), InventoryTruth(2, (("red", "star", "small"),) * 2)]
     answers = [GivenAnswer(1, json.dumps(inventory(RED, RED))), GivenAnswer(2, "no")]
     figures = summarise(score_inventory(answers, truths, WORDS), INVENTORY_METRICS)
     assert {name: value["value"] for name, value in figures.items()} == {

@@ -1,16 +1,21 @@
-"""A real Qwen3-VL, trained here in seconds to recite lists by heart, so that repeats come for certain."""
+"""A tiny Qwen3-VL, trained here in seconds to recite lists by heart, so that repeats come for certain; a server."""
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from lmms_eval.api.instance import Instance
 
@@ -158,3 +163,45 @@ def _ask(model: BoxlistHF, asked: Sequence[tuple[str, dict[str, Any], str]]) -> 
 def _doc_to_messages(document: dict[str, Any]) -> list[dict[str, Any]]:
     content = [{"type": "image", "url": document["image"]}, {"type": "text", "text": document["prompt"]}]
     return [{"role": "user", "content": content}]
+
+
+class Served(NamedTuple):
+    """A running `transformers serve`, which loads the checkpoint folder that `model=` names."""
+
+    base_url: str
+
+
+@pytest.fixture(scope="session")
+def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The real server of transformers on a free port, in a process of its own, on the CPU in float32."""
+    folder = tmp_path_factory.mktemp("transformers_serve")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(Path(sys.executable).with_name("transformers")), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    cache = folder / "hub"
+    cache.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*words, "--device", "cpu", "--dtype", "float32"], env=environment, stdout=log, stderr=log
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
+            yield Served(f"http://127.0.0.1:{port}/v1")
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    while process.poll() is None:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            try:
+                process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                continue
+    pytest.fail(f"transformers serve did not start: {log.read_text()[-2000:]}")

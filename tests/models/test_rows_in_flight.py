@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import DynamicCache, PretrainedConfig
 
 from boxlist.controls.hf_generation import RowReader
+from boxlist.list_schema import list_schema
 from boxlist.models.growing_cache import GrowingCache, GrowingLayer, WindowLayer
-from boxlist.models.rows_in_flight import prefill
+from boxlist.models.image_tokens import hidden_image_tokens
+from boxlist.models.rows_in_flight import RowChoice, prefill
+from boxlist.scanner import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +29,6 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def prompts(recitations: Any) -> list[dict[str, Any]]:
     """Conversations whose answers end at different times, one of them far from its end."""
-    from PIL import Image
-
     image = Image.new("RGB", (224, 224), "white")
     scenes = [prompt for prompt in recitations.answers if "Return" not in prompt][:8]
     return [
@@ -47,7 +52,10 @@ def alone(model: BoxlistHF, conversation: list[dict[str, Any]], **options: Any) 
 
 
 def board(model: BoxlistHF, conversations: Sequence[Any], **options: Any) -> RowsInFlight:
-    return prefill(model.model, model._encode(list(conversations)), [], do_sample=False, max_new_tokens=64, **options)
+    choices = [RowChoice()] * len(conversations)
+    return prefill(
+        model.model, model._encode(list(conversations)), choices, do_sample=False, max_new_tokens=64, **options
+    )
 
 
 def fly(rows: RowsInFlight, seats: list[list[int]], until: Callable[[], bool]) -> None:
@@ -175,6 +183,78 @@ def test_a_pool_of_which_some_is_done_is_asked_whole_in_short_numbers(
     assert boarded == seen
     assert rest == {index: whole[index] for index in (1, 2, 4)}
     assert dict(model.answers(requests, done=range(5))) == {}
+
+
+def test_answers_held_to_a_grammar_are_lists_and_with_repeat_stop_no_record_comes_twice(
+    recite: BoxlistHF, ask: Callable[..., list[Any]], prompts: list[dict[str, Any]]
+) -> None:
+    """Some of these answers are fenced when nothing holds them, and most repeat a record."""
+    scenes = [prompt["content"][1]["text"] for prompt in prompts]
+    recite.batch_size = 3
+
+    def texts(**controls: bool) -> list[str]:
+        requests = ask(recite, [(scene, {"max_new_tokens": 160, **controls}, "a") for scene in scenes])
+        return [answer.text for _, answer in sorted(recite.answers(requests))]
+
+    def repeats(text: str) -> int:
+        records = [record.key for record in read_answer(text, recite.protocol).records]
+        return len(records) - len(set(records))
+
+    assert any(text.startswith("```") for text in texts())
+    held, stopped = texts(json_only=True), texts(json_only=True, repeat_stop=True)
+    for text in (*held, *stopped):
+        jsonschema.validate(json.loads(text), list_schema(recite.protocol))
+    assert sum(map(repeats, held)) > 0
+    assert sum(map(repeats, stopped)) == 0
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+def test_the_model_sees_the_same_with_image_tokens_hidden_as_without_them(pocket: BoxlistHF, share: float) -> None:
+    """Beside a language model that is given the other tokens only, at their own positions."""
+    rng = np.random.default_rng(4)
+    picture = Image.fromarray(rng.integers(0, 255, (224, 224, 3), dtype=np.uint8))
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": "Name the objects."}]
+    inputs = pocket._encode([[{"role": "user", "content": content}]])
+    generator = torch.Generator().manual_seed(1)
+    hidden = hidden_image_tokens(inputs, pocket.model.config, share, [generator])
+    image = inputs["input_ids"] == pocket.model.config.image_token_id
+    assert int(hidden.sum()) == round(share * int(image.sum()))
+    assert not bool((hidden & ~image).any())
+    rows = prefill(pocket.model, inputs, [RowChoice()], hidden=hidden, do_sample=False, max_new_tokens=4)
+    model = pocket.model.model
+    with torch.inference_mode():
+        embeds = model.get_input_embeddings()(inputs["input_ids"])
+        features = model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"]).pooler_output
+        embeds[image] = torch.cat(list(features))
+        positions, _ = model.get_rope_index(
+            inputs["input_ids"], inputs["mm_token_type_ids"], image_grid_thw=inputs["image_grid_thw"]
+        )
+        seen = ~hidden[0]
+        output = model.language_model(inputs_embeds=embeds[:, seen], position_ids=positions[:, :, seen])
+        logits = pocket.model.lm_head(output.last_hidden_state[:, -1])
+    assert torch.allclose(rows._logits, logits, atol=1e-4)
+    whole = prefill(pocket.model, inputs, [RowChoice()], do_sample=False, max_new_tokens=4)
+    assert not torch.allclose(rows._logits, whole._logits, atol=1e-3)
+
+
+def test_hidden_image_tokens_are_drawn_by_question_and_seed(
+    pocket: BoxlistHF, ask: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[list[bool]]] = []
+
+    def spied(*args: Any) -> torch.Tensor:
+        drawn.append(hidden_image_tokens(*args).tolist())
+        return torch.tensor(drawn[-1])
+
+    monkeypatch.setattr("boxlist.models.hf.hidden_image_tokens", spied)
+    kwargs = {"max_new_tokens": 1, "drop_image_tokens": 0.5}
+    for batch_size, seed in ((2, 0), (1, 0), (2, 1)):
+        pocket.batch_size = batch_size
+        list(pocket.answers(ask(pocket, [("Detect.", {**kwargs, "seed": seed}, "a") for _ in range(2)])))
+    together, first, second, other = drawn[0], drawn[1][0], drawn[2][0], drawn[3]
+    assert together == [first, second]
+    assert first != second
+    assert other != together
 
 
 def test_the_cache_holds_what_transformers_own_holds(recite: BoxlistHF) -> None:

@@ -238,6 +238,33 @@ def test_a_wrong_request_leaves_nothing_behind(
     assert sorted(child.name for child in tmp_path.iterdir()) == ["base"]
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ["--model-args", "protocol=percent_xy"],
+            f"protocol percent_xy: expected one that writes boxes, which {DENSE} asks for, got one that writes points.",
+        ),
+        (
+            ["--model-args", "protocol=percent_xy", "--controls", "near_repeat_stop=0.9"],
+            "control near_repeat_stop: expected a protocol that writes boxes, got percent_xy.",
+        ),
+    ],
+    ids=["boxes", "overlap"],
+)
+def test_a_protocol_of_points_is_refused_where_boxes_are_meant(
+    tmp_path: Path,
+    run_words: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+    pocket_base: Path,
+    more: list[str],
+    message: str,
+) -> None:
+    given = [more[0], f"pretrained={pocket_base},device=cpu,{more[1]}", *more[2:]]
+    assert message in refusal(capsys, run_words(tmp_path / "runs", "night", *given))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_adapter_that_does_not_fit_is_refused_with_every_reason(
     tmp_path: Path,
     pocket_base: Path,

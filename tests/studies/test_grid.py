@@ -79,11 +79,33 @@ def test_studies_share_their_runs() -> None:
 
 @pytest.mark.parametrize("name", shipped_studies())
 @pytest.mark.parametrize("model", ["gemma4-12b", "qwen3-vl-8b"])
-def test_a_task_that_is_not_there_is_said_at_once(name: str, model: str) -> None:
+def test_the_papers_models_have_every_task_and_recipe(name: str, model: str) -> None:
+    grid = grid_of(name, model)
+    recipes = {role: recipe_of(source) for role, source in grid.adapters.items()}
+    assert {recipe.base for recipe in recipes.values()} <= {grid.model.pretrained}
+    assert {recipe.protocol for recipe in recipes.values()} <= {grid.model.protocol}
+
+
+def test_the_papers_adapters_are_those_of_its_section_8() -> None:
+    model = model_of(load_study("coco-transfer"), "gemma4-12b")
+    assert {
+        role: (recipe.task, recipe.targets, recipe.rank, recipe.alpha, recipe.steps, recipe.learning_rate)
+        for role, recipe in ((role, recipe_of(source)) for role, source in model.adapters.items())
+    } == {
+        "high": ("boxlist_dense_bbox_insplad", "qkvo", 32, 64, 120, 1e-4),
+        **{
+            f"qv_r{rank}": ("boxlist_dense_bbox_insplad", "qv", rank, 2 * rank, 40, 1e-4) for rank in (4, 8, 16, 32, 64)
+        },
+        "transfer": ("boxlist_dense_bbox_coco", "qkvo", 32, 64, 120, 1e-4),
+        "transfer_160": ("boxlist_dense_bbox_coco_80", "qkvo", 32, 64, 120, 1e-4),
+    }
+
+
+def test_a_task_that_is_not_there_is_said_at_once(write_study: Callable[..., str]) -> None:
     with pytest.raises(InputError) as refused:
-        grid_of(name, model)
-    assert str(refused.value).startswith(f"study {name} with {model}: expected the task")
-    assert "got none in this version of boxlist. Use --model pocket, or a task that is there" in str(refused.value)
+        grid_of(write_study(("boxlist_inventory_shapes", "boxlist_inventory_clouds")), "small")
+    assert str(refused.value).startswith("study mine with small: expected the task boxlist_inventory_clouds, got none")
+    assert "in this version of boxlist. Use --model pocket, or a task that is there" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", shipped_studies())

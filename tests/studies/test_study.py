@@ -248,3 +248,41 @@ def test_wrong_words_get_one_line(
     assert errors.startswith(f"boxlist: {said}")
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def done_for(file: str, out: Path) -> StudyResult:
+    study = load_study(file)
+    chosen = model_of(study, "small")
+    return do_study(plan_grid(study, chosen), Pool(out, chosen), replayed=False, say=lambda _: None)
+
+
+FORMAT_ROWS = """\
+      - {protocol: norm1000_xyxy+per_box}
+      - {protocol: "{unit}_xyxy+nested+label_first", each: {unit: [norm1000, percent]}}
+      - {row: stopped, protocol: norm1_yxhw+plain, controls: repeat_stop}
+      - {row: "budget {n}", controls: "budget={n}", each: {n: budgets}}
+"""
+
+
+def test_every_row_names_its_format_and_asks_in_it(
+    asked: list[Any], tmp_path: Path, write_study: Callable[..., str]
+) -> None:
+    row = '      - {row: "budget {n}", controls: "budget={n}", each: {n: budgets}}\n'
+    result = done_for(write_study((row, FORMAT_ROWS)), tmp_path)
+    runs = tmp_path / "small" / "runs" / "quick" / DENSE
+    requests = {
+        str(one.path.relative_to(runs)): one for one in asked if not isinstance(one, str) and runs in one.path.parents
+    }
+    assert {name: (one.protocol.name, one.any_protocol) for name, one in requests.items()} == {
+        "raw": ("norm1000_xyxy", False),
+        "norm1000_xyxy+nested/raw": ("norm1000_xyxy+nested", True),
+        "percent_xyxy+nested/raw": ("percent_xyxy+nested", True),
+        "norm1_yxhw+plain/repeat_stop": ("norm1_yxhw+plain", True),
+        "budget=4": ("norm1000_xyxy", False),
+        "budget=5": ("norm1000_xyxy", False),
+        "budget=4+repeat_stop": ("norm1000_xyxy", False),
+    }
+    names = [filled.row.name for _, rows in result.blocks for filled in rows]
+    assert names[1:5] == ["norm1000_xyxy", "norm1000_xyxy+nested", "percent_xyxy+nested", "stopped, norm1_yxhw+plain"]
+    assert "Every row names its format where it is not the model's own, norm1000_xyxy;" in result.markdown("c")
+    assert [row["protocol"] for row in result.to_json()["rows"]][3:5] == ["percent_xyxy+nested", "norm1_yxhw+plain"]

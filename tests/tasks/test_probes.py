@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QWEN, PIXEL, GEMINI = (PROTOCOLS[name] for name in ("norm1000_xyxy", "pixel_xyxy", "norm1000_yxyx"))
-NAMES = [
+TAUGHT = [
     "boxlist_dense_bbox_shapes",
     "boxlist_dense_bbox_trees",
     "boxlist_inventory_shapes",
     "boxlist_spatial_count_shapes",
 ]
+NAMES = list(probes())
 
 
-def test_there_are_four_probes() -> None:
-    assert list(probes()) == NAMES
+def test_the_probes_that_the_pocket_base_is_taught_are_there() -> None:
+    assert set(TAUGHT) < set(NAMES)
+    assert sorted(NAMES) == NAMES
 
 
 def test_a_probe_says_all_that_a_run_needs() -> None:
@@ -74,7 +76,7 @@ def test_the_readme_has_the_prompt_word_for_word(name: str) -> None:
 
 def test_prompts_word_for_word() -> None:
     """The pocket base is trained on these words: a change here needs another base."""
-    assert {name: probe.prompt for name, probe in probes().items()} == {
+    assert {name: probe_named(name).prompt for name in TAUGHT} == {
         "boxlist_dense_bbox_shapes": (
             "Detect every object in the image. Answer with a JSON list of {box_format}. A label is a color and a shape."
         ),
@@ -113,8 +115,9 @@ def test_a_question_is_filled_in() -> None:
 
 
 def test_what_is_filled_in_is_not_filled_in_again() -> None:
-    question = {"counted": "{box_format}", "subject": "{counted}", "reference": "{0}{"}
-    assert render_prompt("{counted}|{subject}|{reference}|{x}", QWEN, question) == "{box_format}|{counted}|{0}{|{x}"
+    question = {"counted": "{box_format}", "caption": "{counted}", "word_2": "{0}{"}
+    filled = render_prompt('{counted}|{caption}|{word_2}|{0}|{"x": y}|{}|{X}|{ x}', QWEN, question)
+    assert filled == '{box_format}|{counted}|{0}{|{0}|{"x": y}|{}|{X}|{ x}'
 
 
 @pytest.mark.parametrize(
@@ -128,9 +131,7 @@ def test_a_prompt_without_its_question_is_refused(question: dict[str, str] | Non
 def test_an_unknown_task_lists_near_matches() -> None:
     with pytest.raises(InputError) as caught:
         probe_named("boxlist_dense_bbox_shape")
-    assert str(caught.value).startswith(
-        "task 'boxlist_dense_bbox_shape': expected one of boxlist_dense_bbox_shapes, boxlist_dense_bbox_trees, "
-    )
+    assert str(caught.value).startswith("task 'boxlist_dense_bbox_shape': expected one of boxlist_")
     assert "Did you mean boxlist_dense_bbox_shapes" in str(caught.value)
 
 

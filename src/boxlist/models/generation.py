@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 _MOST_TOKENS = 1_000_000
-_OWN = ("max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "num_beams", "until", "seed")
+_OWN = ("max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "num_beams", "until", "seed", "likelihood")
 # What a checkpoint's generation_config.json may set behind the user's back; the rest of it (token ids) stays.
 _HIDDEN_DEFAULTS = (
     "bad_words_ids",
@@ -54,7 +54,10 @@ _HIDDEN_DEFAULTS = (
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How one request is generated. Requests share a batch only when these are equal."""
+    """How one request is answered. Requests share a batch only when these are equal.
+
+    With `likelihood` nothing is generated: the answer is how likely the model finds each option of the question.
+    """
 
     max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS
     do_sample: bool = False
@@ -64,6 +67,7 @@ class GenerationOptions:
     num_beams: int = 1
     until: tuple[str, ...] = ()
     seed: int | None = None
+    likelihood: bool = False
     controls: Controls = field(default_factory=Controls)
 
     @property
@@ -106,10 +110,20 @@ def read_generation_kwargs(kwargs: Mapping[str, Any]) -> GenerationOptions:
         num_beams=_whole(given, "num_beams", 1, low=1, high=64),
         until=_until(given.get("until")),
         seed=_whole(given, "seed", 0, low=0, high=2**63 - 1) if "seed" in given else None,
+        likelihood=_flag(given, "likelihood", False),
         controls=Controls.from_kwargs(given),
     )
-    if options.num_beams > 1 and options.watches_text:
-        what = options.controls.on_list.name if options.controls.on_list != Controls() else "until"
+    if options.likelihood and (options.do_sample or options.num_beams > 1 or options.controls != Controls()):
+        raise InputError(
+            "generation kwarg likelihood",
+            expected="neither controls, sampling nor beams with it: nothing is generated",
+            got=options.controls.name if options.controls != Controls() else "sampling or beams",
+            remedy="Leave them out, or ask the same question by generation.",
+        )
+    by_rows = [name for name in ("json_only", "drop_image_tokens") if getattr(options.controls, name)]
+    if options.num_beams > 1 and (options.watches_text or by_rows):
+        on_list = options.controls.on_list
+        what = on_list.name if on_list != Controls() else "until" if options.until else by_rows[0]
         raise InputError(
             f"num_beams with {what}",
             expected="num_beams=1",

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections import deque
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
-from transformers import StoppingCriteriaList
 
 from boxlist.controls.answer_watch import AnswerWatch
-from boxlist.controls.hf_generation import RowStopping, finished_rows
+from boxlist.controls.hf_generation import RowReader, finished_rows
+from boxlist.controls.json_grammar import JsonGrammar
 from boxlist.controls.text_decoder import Vocabulary
 from boxlist.errors import InputError, unknown_name
-from boxlist.models.answers import ModelAnswer
-from boxlist.models.batches import batch_seed, plan_batches, read_requests
+from boxlist.metrics.option_scores import option_scores_text
+from boxlist.models.answers import LIKELIHOOD, ModelAnswer
+from boxlist.models.batches import plan_pools, question_seed, read_requests
 from boxlist.models.chat_model import ChatModel, whole_argument
 from boxlist.models.generation import without_hidden_defaults
-from boxlist.models.growing_cache import growing_cache
+from boxlist.models.image_tokens import hidden_image_tokens
+from boxlist.models.likelihood import encode, requested_rows, rows_of, score_all
 from boxlist.models.loading import load_processor_and_model
 from boxlist.models.prompts import rgb_part
-from boxlist.models.shrinking_loop import shrinking_loop
+from boxlist.models.rows_in_flight import RowChoice, prefill
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from lmms_eval.api.instance import Instance
     from transformers import BatchFeature, GenerationConfig
 
-    from boxlist.controls.hf_generation import RowAnswer
     from boxlist.models.batches import Question
     from boxlist.models.generation import GenerationOptions
+    from boxlist.models.likelihood import Row
+    from boxlist.models.prompts import Prompt
+    from boxlist.models.rows_in_flight import RowsInFlight
 
+# Rows change when this share of the batch is free.
+_WORTH_CHANGING = 1 / 8
 _ARGUMENTS = (
     "pretrained",
     "adapter",
@@ -46,13 +55,30 @@ _ARGUMENTS = (
 )
 
 
+class Seat(NamedTuple):
+    """A row of the batch, and the question that is answered in it."""
+
+    question: Question
+    prompt: str
+    frame_wh_px: tuple[int, int] | None
+    reader: RowReader
+
+    @property
+    def over(self) -> bool:
+        return self.reader.over or self.reader.tokens >= self.question.options.max_new_tokens
+
+    def answer(self) -> tuple[int, ModelAnswer]:
+        row = self.reader.answer()
+        return self.question.index, ModelAnswer(row.text, row.tokens, row.finish, self.prompt, self.frame_wh_px)
+
+
 class BoxlistHF(ChatModel):
     """A chat model of lmms-eval that runs on transformers.
 
     Answers are greedy unless a task's generation kwargs say otherwise; what a checkpoint's generation_config.json
     says about sampling and penalties never applies, so a raw answer has no hidden control.
 
-    `seed` matters only where a task samples; there an answer depends on the batch it is in as well.
+    `seed` matters only where a task samples; there each question draws from a seed of its own.
     """
 
     name = "boxlist_hf"
@@ -111,7 +137,7 @@ class BoxlistHF(ChatModel):
 
     def _be_ready(self) -> None:
         """Leave the model nothing that steers, and look up how its answers end."""
-        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        base = self._base
         base.generation_config = _generation_config(base, self.processor.tokenizer)
         eos = base.generation_config.eos_token_id
         self._eos_token_ids = frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
@@ -121,20 +147,29 @@ class BoxlistHF(ChatModel):
     def device(self) -> torch.device:
         return torch.device(self.model.device)
 
-    def answers(self, requests: Sequence[Instance]) -> Iterator[tuple[int, ModelAnswer]]:
-        """Yield (index into `requests`, answer) as each batch finishes.
+    def answers(self, requests: Sequence[Instance], done: Collection[int] = ()) -> Iterator[tuple[int, ModelAnswer]]:
+        """Yield (index into `requests`, answer) as each row finishes, but for those whose index is in `done`.
 
         `task_dict[task][split][doc_id]` must give the documents, as lmms-eval arranges it. All generation kwargs are
-        checked before the first batch. Nothing is caught: a failing batch raises, and the answers so far stand.
+        checked before the first batch. Nothing is caught: a row that fails raises, and the answers so far stand.
+
+        In float32 an answer does not depend on what else is asked. In shorter numbers the rows that share a batch
+        decide on the last bits, so a pool of which only some is done is asked again, whole, and only what is new is
+        yielded: a run that was interrupted ends as an unbroken one.
         """
-        questions = read_requests(requests)
-        for batch in plan_batches(questions, self.task_dict, self.batch_size):
-            prompts = [self._prompt(question, rgb_part) for question in batch]
-            inputs = self._encode([prompt.messages for prompt in prompts])
-            frames = self._frames(inputs, len(batch))
-            rows = self._generate(inputs, batch)
-            for question, prompt, row, frame in zip(batch, prompts, rows, frames, strict=True):
-                yield question.index, ModelAnswer(row.text, row.tokens, row.finish, prompt.text, frame)
+        done = frozenset(done)
+        for pool in plan_pools(read_requests(requests), self.task_dict, self.batch_size):
+            missing = [question for question in pool if question.index not in done]
+            if missing:
+                asked = missing if self.model.dtype == torch.float32 else pool
+                answer_all = self._way(pool[0].options)
+                yield from ((index, answer) for index, answer in answer_all(asked) if index not in done)
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
+        """(log-probability of the continuation in nats, whether greedy decoding would write it) of each request."""
+        rows = requested_rows(self.processor, requests, self.task_dict)
+        scores = score_all(self.processor, self.model, rows, self.batch_size)
+        return [(one.logprob, one.greedy) for one in chain.from_iterable(scores)]
 
     @property
     def conditions(self) -> dict[str, str | None]:
@@ -174,35 +209,124 @@ class BoxlistHF(ChatModel):
             )
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
 
-    def _generate(self, inputs: BatchFeature, batch: Sequence[Question]) -> list[RowAnswer]:
-        options = batch[0].options
-        prompt_length = inputs["input_ids"].shape[1]
-        stopping = RowStopping(
-            [self._watch(question) for question in batch],
-            self._vocabulary,
-            prompt_length=prompt_length,
-            eos_token_ids=self._eos_token_ids,
-        )
-        live = {"stopping_criteria": StoppingCriteriaList([stopping])} if options.watches_text else {}
-        seed = batch_seed(self.seed if options.seed is None else options.seed, batch)
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.inference_mode(), torch.random.fork_rng(devices, enabled=options.do_sample):
-            if options.do_sample:
-                torch.manual_seed(seed)
-            output = self.model.generate(**inputs, **options.to_hf(), **live, **self._loop(options))
-        if live:
-            return stopping.answers()
-        return finished_rows(output[:, prompt_length:], self._vocabulary, self._eos_token_ids)
+    def _way(self, options: GenerationOptions) -> Callable[[Sequence[Question]], Iterator[tuple[int, ModelAnswer]]]:
+        if options.likelihood:
+            return self._by_likelihood
+        return self._by_beams if options.num_beams > 1 else self._by_seats
 
-    def _loop(self, options: GenerationOptions) -> dict[str, Any]:
-        """Our own loop and cache; beams change rows at every step, which only transformers' own can do."""
-        if options.num_beams > 1:
-            return {}
-        return {"custom_generate": shrinking_loop, "past_key_values": growing_cache(self.model.config)}
+    def _by_likelihood(self, pool: Sequence[Question]) -> Iterator[tuple[int, ModelAnswer]]:
+        """Nothing is generated: how likely each option of a question is, `batch_size` options at a time."""
+        asked: deque[tuple[int, Prompt, tuple[int, int] | None]] = deque()
 
-    def _watch(self, question: Question) -> AnswerWatch:
+        def rows_in_turn() -> Iterator[list[Row]]:
+            for question in pool:
+                prompt = self._prompt(question, rgb_part)
+                where = f"{question.task}, document {question.doc_id}"
+                rows = rows_of(self.processor, prompt.messages, prompt.options, where)
+                frame = self._frames(encode(self.processor, rows[:1]), 1)[0] if self.protocol.needs_frame else None
+                asked.append((question.index, prompt, frame))
+                yield rows
+
+        for scores in score_all(self.processor, self.model, rows_in_turn(), self.batch_size):
+            index, prompt, frame = asked.popleft()
+            yield index, ModelAnswer(option_scores_text(scores), 0, LIKELIHOOD, prompt.text, frame)
+
+    def _by_seats(self, pool: Sequence[Question]) -> Iterator[tuple[int, ModelAnswer]]:
+        """Up to `batch_size` rows at a time: rows that are over leave, and waiting questions take their places."""
+        waiting = deque(pool)
+        seats: list[Seat] = []
+        rows: RowsInFlight | None = None
+        while waiting or seats:
+            rows, seats = self._reseated(rows, seats, waiting)
+            for seat, token in zip(seats, rows.choose(), strict=True):
+                if not seat.over:
+                    seat.reader.feed([token])
+                    if seat.over:
+                        yield seat.answer()
+            if all(seat.over for seat in seats):
+                rows, seats = None, []
+            else:
+                rows.go_on()
+
+    def _reseated(
+        self, rows: RowsInFlight | None, seats: list[Seat], waiting: deque[Question]
+    ) -> tuple[RowsInFlight, list[Seat]]:
+        """The rows and their seats, after those that are over gave way to waiting questions, or left."""
+        if rows is None:
+            return self._boarded([waiting.popleft() for _ in range(min(self.batch_size, len(waiting)))])
+        over = [place for place, seat in enumerate(seats) if seat.over]
+        if not over or len(over) < len(seats) * _WORTH_CHANGING or not rows.can_change:
+            return rows, seats
+        seats, coming = list(seats), min(len(over), len(waiting))
+        if coming:
+            joining, new_seats = self._boarded([waiting.popleft() for _ in range(coming)])
+            rows.replace(over[:coming], joining)
+            for place, seat in zip(over[:coming], new_seats, strict=True):
+                seats[place] = seat
+        if coming < len(over):
+            kept = [place for place, seat in enumerate(seats) if not seat.over]
+            rows.keep(kept)
+            seats = [seats[place] for place in kept]
+        return rows, seats
+
+    def _boarded(self, questions: Sequence[Question]) -> tuple[RowsInFlight, list[Seat]]:
+        """Read the prompts of some questions."""
+        prompts = [self._prompt(question, rgb_part) for question in questions]
+        inputs = self._encode([prompt.messages for prompt in prompts])
+        frames = self._frames(inputs, len(questions))
+        seats = [
+            Seat(question, prompt.text, frame, self._reader(question))
+            for question, prompt, frame in zip(questions, prompts, frames, strict=True)
+        ]
+        options = questions[0].options
+        share = options.controls.drop_image_tokens
+        hidden = None
+        if share is not None:
+            hidden = hidden_image_tokens(inputs, self._base.config, share, [self._generator(q) for q in questions])
+        choices = [self._choice(question) for question in questions]
+        return prefill(self.model, inputs, choices, hidden=hidden, **options.to_hf()), seats
+
+    def _choice(self, question: Question) -> RowChoice:
         options = question.options
-        return AnswerWatch(self.protocol, options.until, options.controls)
+        return RowChoice(
+            self._generator(question) if options.do_sample else None,
+            self._grammar.begin() if options.controls.json_only else None,
+        )
+
+    @cached_property
+    def _grammar(self) -> JsonGrammar:
+        width = self._base.get_output_embeddings().weight.shape[0]
+        return JsonGrammar.of(self.protocol, self.processor.tokenizer, self._eos_token_ids, width)
+
+    @property
+    def _base(self) -> Any:
+        """The model without its adapter's wrapper."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    def _reader(self, question: Question) -> RowReader:
+        options = question.options
+        watch = AnswerWatch(self.protocol, options.until, options.controls) if options.watches_text else None
+        return RowReader(watch, self._vocabulary, self._eos_token_ids)
+
+    def _generator(self, question: Question) -> torch.Generator:
+        seed = self.seed if question.options.seed is None else question.options.seed
+        return torch.Generator().manual_seed(question_seed(seed, question))
+
+    def _by_beams(self, pool: Sequence[Question]) -> Iterator[tuple[int, ModelAnswer]]:
+        """Batch by batch, in transformers' own loop: beams change rows at every step."""
+        for start in range(0, len(pool), self.batch_size):
+            batch = pool[start : start + self.batch_size]
+            prompts = [self._prompt(question, rgb_part) for question in batch]
+            inputs = self._encode([prompt.messages for prompt in prompts])
+            frames = self._frames(inputs, len(batch))
+            with torch.inference_mode(), torch.random.fork_rng(enabled=batch[0].options.do_sample):
+                if batch[0].options.do_sample:
+                    torch.manual_seed(question_seed(self.seed, batch[0]))
+                output = self.model.generate(**inputs, **batch[0].options.to_hf())
+            new = output[:, inputs["input_ids"].shape[1] :]
+            rows = finished_rows(new, self._vocabulary, self._eos_token_ids)
+            for question, prompt, row, frame in zip(batch, prompts, rows, frames, strict=True):
+                yield question.index, ModelAnswer(row.text, row.tokens, row.finish, prompt.text, frame)
 
 
 def _generation_config(model: Any, tokenizer: Any) -> GenerationConfig:

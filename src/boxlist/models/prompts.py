@@ -24,10 +24,11 @@ PicturePart = Callable[[Mapping[str, Any], str], dict[str, Any]]
 
 
 class Prompt(NamedTuple):
-    """One conversation as an engine takes it, and the user's words in it."""
+    """One conversation as an engine takes it, the user's words in it, and the options whose likelihood is asked for."""
 
     messages: list[dict[str, Any]]
     text: str
+    options: tuple[str, ...] = ()
 
 
 def rgb_part(part: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -53,8 +54,10 @@ def build_prompt(
     texts = [part for message in built if message["role"] == "user" for part in message["content"] if "text" in part]
     if not texts:
         raise InputError(where, expected="a user message with text", got="none", remedy="Correct doc_to_messages.")
-    texts[-1]["text"] += controls.prompt_ending()
-    return Prompt(built, "\n".join(part["text"] for part in texts))
+    classes = [name for message in messages for part in _parts(message) for name in part.get("classes", ())]
+    texts[-1]["text"] += controls.prompt_ending(classes)
+    options = tuple(option for message in messages for part in _parts(message) for option in part.get("options", ()))
+    return Prompt(built, "\n".join(part["text"] for part in texts), options)
 
 
 def _parts(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ so each gets the tokens it would get alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,16 +20,29 @@ if TYPE_CHECKING:
 
     from transformers import BatchFeature, GenerationConfig, LogitsProcessorList, PreTrainedModel
 
+    from boxlist.controls.json_grammar import GrammarPlace
+
 # Which axis of what a step reads is the rows: position_ids are (B, T), or one such plane for each axis of an image.
 _ROW_AXIS = {"attention_mask": 0, "token_type_ids": 0, "mm_token_type_ids": 0, "position_ids": -2}
 _IMAGES = frozenset({*MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL, "image_grid_thw", "video_grid_thw"})
 
 
+@dataclass(frozen=True)
+class RowChoice:
+    """How one row's tokens are chosen: the likeliest, or drawn from `generator`, of those that `grammar` allows.
+
+    A row draws from its own generator, so what it gets does not depend on its company. A flight's rows either all
+    draw or none does, and are all held to a grammar or none.
+    """
+
+    generator: torch.Generator | None = None
+    grammar: GrammarPlace | None = None
+
+
 class RowsInFlight:
     """`B` rows before their next token, all ending at the same place, padded on the left.
 
-    One step is `choose`, which gives each row its next token, and `go_on`, which reads them. Greedy, or with one
-    generator a row: then each row draws from its own, and what it gets does not depend on its company.
+    One step is `choose`, which gives each row its next token, and `go_on`, which reads them.
     """
 
     def __init__(
@@ -38,7 +52,7 @@ class RowsInFlight:
         ids: torch.Tensor,
         logits: torch.Tensor,
         inputs: Mapping[str, Any],
-        generators: Sequence[torch.Generator],
+        choices: Sequence[RowChoice],
     ) -> None:
         self._model = model
         self._processors = processors
@@ -47,7 +61,7 @@ class RowsInFlight:
         self._inputs = _of_next_step(inputs)  # all tensors but the mask, which is (B, T + 1), end in one token
         if self._inputs.get("attention_mask") is None:  # generate drops a mask without padding
             self._inputs["attention_mask"] = ids.new_ones((ids.shape[0], ids.shape[1] + 1))
-        self._generators = list(generators)
+        self._choices = list(choices)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -62,12 +76,20 @@ class RowsInFlight:
     def choose(self) -> list[int]:
         """The next token of each row."""
         scores = self._processed()
-        if self._generators:
-            drawn = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in self._generators])
+        for row, choice in enumerate(self._choices):
+            if choice.grammar is not None:
+                allowed = torch.from_numpy(choice.grammar.allowed()).to(scores.device)
+                scores[row].masked_fill_(~allowed, -torch.inf)
+        generators = [choice.generator for choice in self._choices if choice.generator is not None]
+        if generators:
+            drawn = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in generators])
             self._chosen = _draw(scores, drawn.to(scores.device))
         else:
             self._chosen = torch.argmax(scores, dim=-1)
         tokens: list[int] = self._chosen.tolist()
+        for token, choice in zip(tokens, self._choices, strict=True):
+            if choice.grammar is not None:
+                choice.grammar.take(token)
         return tokens
 
     @torch.inference_mode()
@@ -86,7 +108,7 @@ class RowsInFlight:
         self._ids, self._logits = self._ids[indices], self._logits[indices]
         for name, value in self._tensors():
             self._inputs[name] = value.index_select(_ROW_AXIS[name], indices)
-        self._generators = [self._generators[place] for place in places] if self._generators else []
+        self._choices = [self._choices[place] for place in places]
         self._cache.select(indices)
         self._fit(int(self._lengths().max()))
 
@@ -102,8 +124,8 @@ class RowsInFlight:
         self._ids[indices], self._logits[indices] = joining._ids, joining._logits
         for name, value in self._tensors():
             value.index_copy_(_ROW_AXIS[name], indices, joining._inputs[name])
-        for place, generator in zip(places, joining._generators, strict=False):  # none where nothing is sampled
-            self._generators[place] = generator
+        for place, choice in zip(places, joining._choices, strict=True):
+            self._choices[place] = choice
         self._fit(int(self._lengths().max()))
 
     @property
@@ -123,7 +145,8 @@ class RowsInFlight:
 
     def _lengths(self) -> torch.Tensor:
         """Tokens of each row without padding, `(B,)`."""
-        lengths: torch.Tensor = self._inputs["attention_mask"].sum(dim=1) - 1
+        starts = self._inputs["attention_mask"].argmax(dim=1)  # hidden tokens may follow, so ones are not counted
+        lengths: torch.Tensor = self._ids.shape[1] - starts
         return lengths
 
     def _processed(self) -> torch.Tensor:
@@ -140,10 +163,17 @@ class RowsInFlight:
 
 
 @torch.inference_mode()
-def prefill(model: Any, inputs: BatchFeature, generators: Sequence[torch.Generator], **options: Any) -> RowsInFlight:
+def prefill(
+    model: Any,
+    inputs: BatchFeature,
+    choices: Sequence[RowChoice],
+    *,
+    hidden: torch.Tensor | None = None,
+    **options: Any,
+) -> RowsInFlight:
     """Read prompts, encoded with their images and padded on the left; `options` are those of `generate`.
 
-    `generators` has one a row where rows are sampled, and none otherwise.
+    `choices` has one a row. No token looks at those that are `hidden`, `(B, T)` booleans; all keep their positions.
     """
     caught: list[RowsInFlight] = []
 
@@ -156,11 +186,14 @@ def prefill(model: Any, inputs: BatchFeature, generators: Sequence[torch.Generat
         generation_config: GenerationConfig,  # noqa: ARG001
         **model_kwargs: Any,
     ) -> torch.Tensor:
+        if hidden is not None:
+            mask = model_kwargs.get("attention_mask")
+            model_kwargs["attention_mask"] = (torch.ones_like(input_ids) if mask is None else mask) * ~hidden
         step = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **model_kwargs)
         outputs = model(**step, return_dict=True)
         following = model._update_model_kwargs_for_generation(outputs, model_kwargs)
         logits = outputs.logits[:, -1].float()
-        caught.append(RowsInFlight(model, logits_processor, input_ids, logits, following, generators))
+        caught.append(RowsInFlight(model, logits_processor, input_ids, logits, following, choices))
         return input_ids
 
     model.generate(**inputs, **options, custom_generate=catch, past_key_values=GrowingCache(model.config))

@@ -38,6 +38,8 @@ _TOLD = (
     ("count_error", "count off by", None),
     ("count_exact", "right count", None),
     ("spatial_correct", "right relation", None),
+    ("choice_correct", "right choice", None),
+    ("referring_iou", "IoU", None),
 )
 
 
@@ -146,14 +148,14 @@ def _changed_images(pair: TaskPair) -> NDArray[np.int64]:
 
 def _most_changed(pair: TaskPair, by: str, changed: NDArray[np.int64], n_images: int) -> list[ChangedImage]:
     """The images with the largest effect on the difference, first those; ties in the order of the images."""
-    effects = _effects(metric_pair(by, pair.a, pair.b), maximum=METRICS[by].over_images == "maximum")
+    effects = _effects(metric_pair(by, pair.a, pair.b), ratio=METRICS[by].over_images == "ratio")
     order = changed[np.argsort(-np.abs(effects[changed]), kind="stable")][:n_images]
     return [ChangedImage(pair.image_ids[place], float(effects[place]), _why(pair, place)) for place in order.tolist()]
 
 
-def _effects(pair: Pair, *, maximum: bool) -> NDArray[np.float64]:
+def _effects(pair: Pair, *, ratio: bool) -> NDArray[np.float64]:
     """What B's figure owes to each image's change: less B's figure with that image as in A. 0 where it is undefined."""
-    if maximum:
+    if not ratio:
         return pair.b.numerator - pair.a.numerator
     before, after = pair
     numerator = after.numerator.sum() - after.numerator + before.numerator

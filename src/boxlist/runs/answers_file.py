@@ -98,7 +98,7 @@ class AnswersFile:
         self._writer.flush()
         self._places[answer.key] = _Place.of(offset, answer)
         if time.monotonic() - self._synced > _SYNC_SECONDS:
-            self._sync()
+            self.sync()
 
     def tally(self) -> Tally:
         seconds: dict[int, float] = {}
@@ -115,7 +115,7 @@ class AnswersFile:
     def close(self) -> None:
         """Force everything to the disk."""
         if self._writer is not None:
-            self._sync()
+            self.sync()
             self._writer.close()
             self._writer = None
 
@@ -129,7 +129,8 @@ class AnswersFile:
         self._places = {}
         return count
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Force what was appended to the disk."""
         if self._writer is not None:
             os.fsync(self._writer.fileno())
         self._synced = time.monotonic()

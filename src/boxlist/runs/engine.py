@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from boxlist.errors import BoxlistError
+from boxlist.progress import Progress
 from boxlist.runs.answers_file import StoredAnswer
 from boxlist.runs.changes import drift, refuse_changes, refuse_other_dtype
-from boxlist.runs.folder import RunFolder
+from boxlist.runs.folder import RunFolder, answers_of_rank
 from boxlist.runs.inputs import gather, sha256_text
-from boxlist.runs.progress import Progress
+from boxlist.runs.processes import Processes
 from boxlist.runs.scoring import score_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from boxlist.models.answers import ModelAnswer
+    from boxlist.runs.answers_file import AnswerKey
     from boxlist.runs.inputs import Question, RunInputs
     from boxlist.runs.request import RunRequest
 
@@ -43,24 +46,42 @@ def run(request: RunRequest, say: Say = lambda _: None) -> RunResult:
     """Do what is asked, or what is left of it. `say` gets one line about anything the user should know.
 
     Raises `InputError` before anything is written when the request is wrong, when the folder is in use, or when its
-    answers were made from other inputs; `RunInterruptedError` on Ctrl-C.
+    answers were made from other inputs; `RunInterruptedError` on Ctrl-C. Of several processes of one run only the
+    first comes back; the others exit when their work is done.
     """
-    inputs = gather(request)
-    for warning in inputs.warnings:
-        say(warning)
-    with RunFolder.open(request.path) as folder:
-        if not request.fresh:
-            refuse_changes(folder, inputs)
-            _tell(folder, inputs, request, say)
-        stored = set() if request.fresh else folder.answers.keys()
-        missing = [question for question in inputs.questions if question.key not in stored]
-        if missing:
-            _ask(request, inputs, folder, missing, say)
-        scores = score_answers(folder, inputs.plans, request.protocol, request.seed)
-        folder.write_scores(scores)
-        row = _run_row(request, inputs, folder)
-        folder.write_run(row)
+    processes = Processes.join()
+    if processes.rank:
+        _assist(request, processes)
+    told = False
+    try:
+        inputs = gather(request)
+        for warning in inputs.warnings:
+            say(warning)
+        with RunFolder.open(request.path) as folder:
+            folder.take_in()
+            if not request.fresh:
+                refuse_changes(folder, inputs)
+                _tell(folder, inputs, request, say)
+            stored = set() if request.fresh else folder.answers.keys()
+            missing = [question for question in inputs.questions if question.key not in stored]
+            told = processes.tell(_Begin(stored, folder.answers.tally().sessions + 1) if missing else None) or True
+            if missing:
+                _lead(request, inputs, folder, processes, say)
+            scores = score_answers(folder, inputs.plans, request.protocol, request.seed)
+            folder.write_scores(scores)
+            row = _run_row(request, inputs, folder)
+            folder.write_run(row)
+    finally:
+        if not told:
+            processes.tell(None)
     return RunResult(request.path, row, scores, len(missing))
+
+
+class _Begin(NamedTuple):
+    """What the first process tells the others: what has an answer, and the number of this session."""
+
+    stored: set[AnswerKey]
+    session: int
 
 
 def _tell(folder: RunFolder, inputs: RunInputs, request: RunRequest, say: Say) -> None:
@@ -72,33 +93,76 @@ def _tell(folder: RunFolder, inputs: RunInputs, request: RunRequest, say: Say) -
         say(f"{folder.path}: has answers from other conditions, which may differ slightly: {'; '.join(drifted)}")
 
 
-def _ask(request: RunRequest, inputs: RunInputs, folder: RunFolder, missing: Sequence[Question], say: Say) -> None:
-    """Load the model, ask, and keep each answer as it arrives."""
-    from boxlist.runs.requests import build_requests
-
-    began = time.monotonic()
-    model = _load(request)
-    instances, questions = build_requests(model, request.model, inputs.plans, missing)
+def _lead(request: RunRequest, inputs: RunInputs, folder: RunFolder, processes: Processes, say: Say) -> None:
+    """Answer the first process's share, and take in what the others answered."""
+    session = folder.answers.tally().sessions + 1
+    share = _Share.of(request, inputs, processes, set() if request.fresh else folder.answers.keys())
     if request.fresh and (deleted := folder.discard()):
         say(f"{folder.path}: {deleted} answers deleted (--fresh)")
-    conditions = model.conditions
+    conditions = share.model.conditions
     refuse_other_dtype(folder, conditions["dtype_used"])
     before = (folder.run() or {}).get("device")
     if folder.answers.keys() and before != conditions["device"]:
         say(f"{folder.path}: has answers from another device, {before}, which may differ slightly")
     folder.write_run({**_run_row(request, inputs, folder), **conditions, "status": "running"})
-    session = folder.answers.tally().sessions + 1
-    done = len(inputs.questions) - len(missing)
+    processes.tell()
     try:
-        with Progress(request.name, len(inputs.questions), done) as progress:
-            for index, answer in model.answers(instances):
-                folder.answers.append(_stored(questions[index], answer, session, time.monotonic() - began))
+        with Progress(request.name, len(share.questions), len(share.done)) as progress:
+            for answer in share.answers(session):
+                folder.answers.append(answer)
                 progress.advance()
+        processes.wait()
     except KeyboardInterrupt:
+        folder.take_in()
         kept = folder.answers.tally().answers
         raise RunInterruptedError(
             f"{folder.path}: stopped with {kept} of {len(inputs.questions)} answers kept; the same command continues"
         ) from None
+    folder.take_in()
+
+
+def _assist(request: RunRequest, processes: Processes) -> NoReturn:
+    """Answer another process's share. What is wrong with the request is for the first to say."""
+    begin: _Begin | None = processes.tell()
+    if begin is not None:
+        share = _Share.of(request, gather(request), processes, begin.stored)
+        processes.tell()
+        answers = answers_of_rank(request.path, processes.rank)
+        try:
+            for answer in share.answers(begin.session):
+                answers.append(answer)
+        finally:
+            answers.close()
+        processes.wait()
+    raise SystemExit(0)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process answers: lmms-eval's requests, their questions, and the indices of those that are done."""
+
+    model: Any
+    instances: Sequence[Any]
+    questions: Sequence[Question]
+    done: frozenset[int]
+    began: float
+
+    @classmethod
+    def of(cls, request: RunRequest, inputs: RunInputs, processes: Processes, stored: Collection[AnswerKey]) -> _Share:
+        """Load the model and build its requests: all of each task of which something is missing."""
+        from boxlist.runs.requests import build_requests
+
+        began = time.monotonic()
+        model = _load(request)
+        unfinished = {question.task for question in inputs.questions if question.key not in stored}
+        wanted = processes.share([question for question in inputs.questions if question.task in unfinished])
+        instances, questions = build_requests(model, request.model, inputs.plans, wanted)
+        done = frozenset(index for index, question in enumerate(questions) if question.key in stored)
+        return cls(model, instances, questions, done, began)
+
+    def answers(self, session: int) -> Iterator[StoredAnswer]:
+        for index, answer in self.model.answers(self.instances, self.done):
+            yield _stored(self.questions[index], answer, session, time.monotonic() - self.began)
 
 
 def _load(request: RunRequest) -> Any:

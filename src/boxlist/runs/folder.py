@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 RUN_FILE, ANSWERS_FILE, SCORES_FILE = "run.json", "answers.jsonl", "scores.json"
+_OTHERS_ANSWERS = "answers.rank*.jsonl"
 
 
 class RunFolder:
@@ -77,12 +78,26 @@ class RunFolder:
     def write_scores(self, scores: Mapping[str, Any]) -> None:
         write_json(self.path / SCORES_FILE, {"schema": SCHEMA, **scores})
 
+    def take_in(self) -> None:
+        """Move the answers that other processes of the run left in files of their own into the run's file."""
+        for path in sorted(self.path.glob(_OTHERS_ANSWERS)):
+            others = AnswersFile(path)
+            for answer in others.read(sorted(others.keys() - self.answers.keys(), key=str)):
+                self.answers.append(answer)
+            self.answers.sync()
+            path.unlink()
+
     def discard(self) -> int:
         """Delete this run's answers, scores and `run.json`, and nothing else; how many answers went."""
         (self.path / SCORES_FILE).unlink(missing_ok=True)
         count = self.answers.delete()
         (self.path / RUN_FILE).unlink(missing_ok=True)
         return count
+
+
+def answers_of_rank(path: Path, rank: int) -> AnswersFile:
+    """The file that a process other than the first of a run writes to, in the run's folder."""
+    return AnswersFile(path / _OTHERS_ANSWERS.replace("*", str(rank)))
 
 
 def read_run(path: Path) -> dict[str, Any]:

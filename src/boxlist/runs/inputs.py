@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boxlist
 from boxlist.adapters_training.provenance import check_adapter
-from boxlist.controls.table import budget_sentence
+from boxlist.controls.list_watch import rules_of
 from boxlist.errors import InputError
 from boxlist.models import MODELS
 from boxlist.models.generation import read_generation_kwargs
@@ -32,7 +32,10 @@ SPLIT = "test"
 # The sources that decide what is generated. Scores are worked out anew each time, so metrics are not among them.
 CODE = ("*.py", "controls/**/*.py", "models/**/*.py", "tasks/harness.py", "tasks/probes.py", "tasks/sealed.py")
 _NOT_CODE = frozenset(
-    {"__init__.py", "cli.py", "demo.py", "errors.py", "folder_lock.py", "strict_yaml.py", "whole_files.py"}
+    {
+        *("__init__.py", "cli.py", "demo.py", "errors.py", "folder_lock.py", "progress.py"),
+        *("strict_yaml.py", "whole_files.py"),
+    }
 )
 
 
@@ -91,6 +94,7 @@ def gather(request: RunRequest) -> RunInputs:
     are not the data set's.
     """
     RecordScanner(request.protocol)  # refuses what cannot be read back
+    rules_of(request.controls, request.protocol)  # and what cannot be watched
     model = MODELS[request.model]
     plans = {name: _plan_of(request, name, model) for name in dict.fromkeys(request.tasks)}
     identity = model.identify(request.model_args)
@@ -107,7 +111,7 @@ def gather(request: RunRequest) -> RunInputs:
     warnings: list[str] = []
     if identity["adapter"] is not None:
         folder = adapter_folder(identity["adapter"]["path"], request.text_arg("adapter_revision"))
-        warnings = _check_adapter(folder, identity["base"], request.protocol, plans)
+        warnings = _check_adapter(folder, identity["base"], request, plans)
     return RunInputs(rows=rows, plans=plans, versions=versions(model.packages), warnings=warnings)
 
 
@@ -115,21 +119,28 @@ def plan_task(
     name: str, *, protocol: Protocol, controls: Controls, overrides: Mapping[str, Any], limit: int | None
 ) -> TaskPlan:
     """Look a task up, load its documents, and hash each image's bytes and each prompt as it will be sent."""
-    from boxlist.tasks.datasets.catalog import dataset_sha256, documents
+    from boxlist.tasks.datasets.catalog import class_names, dataset_sha256, documents, made_from
 
     probe = probe_named(name)
     chosen = documents(probe.dataset, SPLIT)[:limit]
-    ending = "" if controls.budget is None else f" {budget_sentence(controls.budget)}"
+    ending = controls.prompt_ending(class_names(probe.dataset, SPLIT) if controls.class_list else ())
     questions = []
+    hashes: dict[str, str] = {}  # several questions may be about one file
     for doc_id, document in enumerate(chosen):
         prompt = render_prompt(probe.prompt, protocol, document["question"]) + ending
-        questions.append(Question(name, doc_id, document["image_id"], sha256_text(prompt), image_sha256(document)))
+        image = hashes.get(document["file"]) or hashes.setdefault(document["file"], image_sha256(document))
+        questions.append(Question(name, doc_id, document["image_id"], sha256_text(prompt), image))
     return TaskPlan(
         probe=probe,
         documents=chosen,
         questions=questions,
         generation_kwargs={**probe.generation_kwargs, **overrides, **controls.to_kwargs()},
-        dataset={"name": probe.dataset, "split": SPLIT, "sha256": dataset_sha256(probe.dataset, SPLIT)},
+        dataset={
+            "name": probe.dataset,
+            "split": SPLIT,
+            "sha256": dataset_sha256(probe.dataset, SPLIT),
+            "made_from": made_from(probe.dataset, SPLIT),
+        },
     )
 
 
@@ -155,16 +166,24 @@ def _plan_of(request: RunRequest, name: str, model: ModelRow) -> TaskPlan:
         limit=request.limit,
     )
     model.take(read_generation_kwargs(plan.generation_kwargs))
+    if request.protocol.writes_points and "{box_format}" in plan.probe.prompt:
+        raise InputError(
+            f"protocol {request.protocol.name}",
+            expected=f"one that writes boxes, which {name} asks for",
+            got="one that writes points",
+            remedy="Run pointing tasks by themselves under it.",
+        )
     return plan
 
 
 def _check_adapter(
-    folder: Path, base: Mapping[str, Any], protocol: Protocol, plans: Mapping[str, TaskPlan]
+    folder: Path, base: Mapping[str, Any], request: RunRequest, plans: Mapping[str, TaskPlan]
 ) -> list[str]:
     return check_adapter(
         folder,
         base_identity=base,
-        protocol=protocol.name,
+        protocol=request.protocol.name,
+        any_protocol=request.any_protocol,
         prompts={name: plan.probe.prompt for name, plan in plans.items()},
         evaluation_images={
             digest: f"{plan.probe.dataset} {Path(document['file']).name}"

@@ -81,6 +81,8 @@ def _refuse_inexact(source: Path, run: Mapping[str, Any], added: Controls) -> Co
         )
     for task, row in run["tasks"].items():
         options = read_generation_kwargs(row["generation_kwargs"])
+        if options.likelihood:
+            raise _inexact(source, "answers that were generated", f"likelihoods in {task}", "Replay other tasks.")
         if options.do_sample or options.num_beams > 1:
             raise _inexact(source, "greedy answers", f"sampling or beams in {task}", "Use boxlist run for it.")
     return replace(given, **added.on_list.to_kwargs())  # type: ignore[arg-type]  # each field gets its own kind back

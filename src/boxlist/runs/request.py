@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from boxlist.controls.table import CONTROLS, Controls
 from boxlist.errors import InputError, unknown_name
 from boxlist.models import MODELS
-from boxlist.protocols import DEFAULT_PROTOCOL, Protocol, protocol_named
+from boxlist.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,10 @@ _WORDS: dict[str, Scalar] = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One model under one set of controls on some tasks. Raises `InputError` for a name that is no folder's name."""
+    """One model under one set of controls on some tasks; with `any_protocol`, though its adapter learnt another one.
+
+    Raises `InputError` for a name that is no folder's name.
+    """
 
     tasks: tuple[str, ...]
     name: str
@@ -38,6 +41,7 @@ class RunRequest:
     seed: int = 0
     generation_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
     fresh: bool = False
+    any_protocol: bool = False
 
     def __post_init__(self) -> None:
         check_run_name(self.name)
@@ -87,14 +91,16 @@ def check_run_name(name: str) -> None:
 
 
 def default_name(model_args: Mapping[str, Scalar], controls: Controls) -> str:
-    """A name from the last part of adapter or checkpoint, and the controls.
+    """A name from the last part of adapter or checkpoint, a protocol that is composed, and the controls.
 
     >>> default_name({"pretrained": "org/Model-8B"}, Controls(budget=8, repeat_stop=True))
     'Model-8B-budget=8+repeat_stop'
     """
     source = str(next(filter(None, (model_args.get(name) for name in ("adapter", "pretrained", "model"))), "model"))
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip(".-") or "model"
-    return f"{stem}-{controls.name.replace(',', '+')}"
+    protocol = protocol_named(str(model_args.get("protocol") or DEFAULT_PROTOCOL)).name
+    composed = "" if protocol in PROTOCOLS else f"-{protocol}"
+    return f"{stem}{composed}-{controls.name.replace(',', '+')}"
 
 
 def read_pairs(text: str, where: str) -> dict[str, Scalar]:

@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 
 
 def build_requests(
-    model: Any, model_name: str, plans: Mapping[str, TaskPlan], missing: Sequence[Question]
+    model: Any, model_name: str, plans: Mapping[str, TaskPlan], wanted: Sequence[Question]
 ) -> tuple[list[Any], list[Question]]:
-    """The instances of the missing questions, and the question of each, in the same order.
+    """The instances of the wanted questions, and the question of each, in the same order.
 
     Gives the model the documents that its requests refer to, as lmms-eval's evaluator does.
     """
     from lmms_eval.tasks import TaskManager, get_task_dict
 
-    wanted = {(question.task, question.doc_id): question for question in missing}
-    names = list(dict.fromkeys(question.task for question in missing))
+    by_document = {(question.task, question.doc_id): question for question in wanted}
+    names = list(dict.fromkeys(question.task for question in wanted))
     instances: list[Any] = []
     questions: list[Question] = []
     with contextlib.redirect_stderr(io.StringIO()):
-        manager = TaskManager(include_path=str(tasks_path()), include_defaults=False, model_name=model_name)
+        own = [str(plan.probe.yaml_path.parent) for plan in plans.values() if plan.probe.is_own]
+        manager = TaskManager(include_path=[str(tasks_path()), *own], include_defaults=False, model_name=model_name)
         tasks = get_task_dict(names, manager, "chat")
         for name in names:
             task, plan = tasks[name], plans[name]
@@ -38,12 +39,12 @@ def build_requests(
             task.build_all_requests(limit=len(plan.questions), rank=0, world_size=1)
             _check_order(task, plan)
             for instance in task.instances:
-                question = wanted.get((name, instance.doc_id))
+                question = by_document.get((name, instance.doc_id))
                 if question is not None:
                     instances.append(instance)
                     questions.append(question)
-    if len(questions) != len(missing):
-        raise BoxlistError(f"lmms-eval built {len(questions)} requests for {len(missing)} questions")
+    if len(questions) != len(wanted):
+        raise BoxlistError(f"lmms-eval built {len(questions)} requests for {len(wanted)} questions")
     return instances, questions
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from boxlist.controls.table import Controls, parse_controls
 from boxlist.errors import InputError, unknown_name
 from boxlist.metrics.table import METRICS
+from boxlist.protocols import protocol_named
 from boxlist.reports.control_table import BOX_TARGET
 from boxlist.studies.study_file import BASE, AdapterSource, Study, StudyModel
 from boxlist.tasks.probes import probes
@@ -21,11 +22,15 @@ DENSE = "dense"
 
 
 class Asked(NamedTuple):
-    """One run of the pool: an adapter's role (`none` for the base), a task, and controls."""
+    """One run of the pool: an adapter's role (`none` for the base), a task, controls, and a protocol.
+
+    No protocol means the model's own; any other is named, and an adapter is asked in it whatever it learnt.
+    """
 
     adapter: str
     task: str
     controls: Controls
+    protocol: str | None = None
 
 
 class GridRow(NamedTuple):
@@ -131,7 +136,11 @@ def _row(place: _Place, row: Mapping[str, Any], adapter: str) -> GridRow:
     if task not in place.model.tasks:
         raise unknown_name(f"{place.where}: task of {place.model.name}", task, place.model.tasks)
     controls = parse_controls(place.fill(row.get("controls", "")))
-    return GridRow(place.fill(row["row"]), Asked(role, place.model.tasks[task], controls), target)
+    own = protocol_named(place.model.protocol).name
+    protocol = protocol_named(place.fill(row.get("protocol", own))).name
+    asked = Asked(role, place.model.tasks[task], controls, None if protocol == own else protocol)
+    name = place.fill(row.get("row", protocol))
+    return GridRow(name if "protocol" not in row or protocol in name else f"{name}, {protocol}", asked, target)
 
 
 def _source(place: _Place, role: str) -> AdapterSource:

@@ -2,6 +2,7 @@
 
 <out>/<model>/adapters/<role>                    trained adapters
 <out>/<model>/runs/<role>/<task>/<controls>      run folders; first-N/ instead of runs/ under --limit
+                               /<protocol>/      between task and controls, where it is not the model's own
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Pool:
         """The run folder of what is asked, or of its replay."""
         part = "runs" if self.limit is None else f"first-{self.limit}"
         name = asked.controls.name.replace(",", "+")
-        parent = self.out / self.model.name / part / asked.adapter / asked.task
+        parent = self.out / self.model.name / part / asked.adapter / asked.task / (asked.protocol or "")
         return parent / (f"{name}-{REPLAYED}" if replayed else name)
 
     def is_complete(self, asked: Asked, *, replayed: bool = False) -> bool:
@@ -73,7 +74,7 @@ class Pool:
             name=folder.name,
             model_args={
                 "pretrained": self.model.location,
-                "protocol": self.model.protocol,
+                "protocol": asked.protocol or self.model.protocol,
                 **self.model.model_args,
                 **adapter,
             },
@@ -82,6 +83,7 @@ class Pool:
             limit=self.limit,
             batch_size=self.model.batch_size,
             fresh=self.fresh,
+            any_protocol=asked.protocol is not None,
         )
 
 

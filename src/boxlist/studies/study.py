@@ -10,10 +10,13 @@ from boxlist.metrics.intervals import FEW_IMAGES
 from boxlist.protocols import protocol_named
 from boxlist.reports.control_table import LEGEND, STUDY_COLUMNS, TableBlock, TableRow, to_markdown, to_terminal
 from boxlist.runs.engine import run
+from boxlist.runs.inputs import SPLIT
 from boxlist.runs.replay import replay
 from boxlist.studies.agreement import Agreement, compare_with_replay
 from boxlist.studies.paper import paper_note, paper_row
 from boxlist.studies.pool import recipe_of
+from boxlist.tasks.datasets.catalog import data_root, dataset_folder, dataset_named
+from boxlist.tasks.probes import probe_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from boxlist.studies.pool import Pool
 
 FEW = f"Under {FEW_IMAGES} images, as in some rows here, intervals are narrower than they should be."
+FORMATS = "Every row names its format where it is not the model's own, {own}; one is better only among all rows here."
 NO_EVIDENCE = "The pocket model was trained here from scratch; its figures are no evidence for those of large models."
 
 
@@ -66,6 +70,7 @@ class StudyResult:
                 "adapter": filled.row.asked.adapter,
                 "task": filled.row.asked.task,
                 "controls": filled.row.asked.controls.name,
+                "protocol": protocol_named(filled.row.asked.protocol or self.grid.model.protocol).name,
                 "run": str(self.pool.folder(filled.row.asked)),
                 "target": filled.row.target,
                 "metrics": dict(filled.metrics),
@@ -87,8 +92,10 @@ class StudyResult:
         model = self.grid.model
         no_evidence = NO_EVIDENCE if model.is_pocket else None
         other_data = _other_data(model.replaced) if any(filled.paper for filled in self._filled()) else None
+        several = any(filled.row.asked.protocol for filled in self._filled())
+        formats = FORMATS.format(own=protocol_named(model.protocol).name) if several else None
         few = FEW if any(filled.metrics[filled.row.target]["few_images"] for filled in self._filled()) else None
-        notes = (agreed, paper_note(self.grid.study.name, model.name), other_data, few, no_evidence)
+        notes = (agreed, paper_note(self.grid.study.name, model.name), other_data, formats, few, no_evidence)
         return [text for text in notes if text]
 
     def _filled(self) -> list[FilledRow]:
@@ -99,8 +106,10 @@ def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], Non
     """Everything that the table needs and the pool lacks.
 
     With `replayed`, rows with repeat-stop and the like come from raw answers. All of it continues where it stopped.
-    Raises `InputError` when what lies there was made from something else.
+    Raises `InputError` when what lies there was made from something else, and first of all for data that you must get.
     """
+    for name in _sets_from_elsewhere(grid):
+        dataset_folder(name, SPLIT)
     for role, source in grid.adapters.items():
         if source.path is None:
             say(f"adapter {role}: {source.recipe}")
@@ -120,6 +129,10 @@ def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], Non
 def plan_text(grid: Grid, pool: Pool, *, replayed: bool) -> str:
     """What would be trained and run, a line each; loads no model and builds no data."""
     lines = [f"{grid.study.title}: {grid.model.name} ({grid.model.pretrained})"]
+    for name in _sets_from_elsewhere(grid):
+        place = data_root() / dataset_named(name).folder_name
+        done = "there" if place.is_dir() else f"to do: boxlist data build {name} --from DIR"
+        lines.append(f"data     {name}  {done}")
     for role, source in grid.adapters.items():
         if source.path is not None:
             lines.append(f"adapter  {source.path}  yours")
@@ -132,6 +145,12 @@ def plan_text(grid: Grid, pool: Pool, *, replayed: bool) -> str:
         done = "there" if pool.is_complete(asked, replayed=is_replay) else "to do"
         lines.append(f"{'replay' if is_replay else 'run   '}   {done}  {pool.folder(asked, replayed=is_replay)}")
     return "\n".join(lines)
+
+
+def _sets_from_elsewhere(grid: Grid) -> list[str]:
+    """The data sets of the study's tasks that are built from a folder of the user's."""
+    names = dict.fromkeys(probe_named(asked.task).dataset for asked in grid.runs)
+    return [name for name in names if dataset_named(name).needs is not None]
 
 
 def train_if_needed(pool: Pool, role: str) -> None:
@@ -154,7 +173,7 @@ def unwatched(asked: Asked) -> Asked:
 
 
 def _name(asked: Asked) -> str:
-    return f"{asked.adapter}, {asked.task}, {asked.controls.name}"
+    return ", ".join(filter(None, [asked.adapter, asked.task, asked.protocol, asked.controls.name]))
 
 
 def _other_data(replaced: Mapping[str, str]) -> str | None:
@@ -210,7 +229,7 @@ def _agreements(grid: Grid, pool: Pool) -> list[Agreement]:
             _name(asked),
             pool.folder(asked),
             pool.folder(unwatched(asked)),
-            protocol_named(pool.model.protocol),
+            protocol_named(asked.protocol or pool.model.protocol),
             asked.controls.on_list,
         )
         for asked in stops

@@ -98,10 +98,11 @@ BLOCK_KEYS = {
     "rows": Key(list, required=True),
 }
 ROW_KEYS = {
-    "row": Key(str, required=True),
+    "row": Key(str),
     "adapter": Key(str),
     "task": Key(str),
     "controls": Key(str),
+    "protocol": Key(str),
     "target": Key(str),
     "each": Key(dict),
 }
@@ -200,8 +201,10 @@ def _check_row(where: str, row: object) -> None:
         _check(where, row, GROUP_KEYS)
         for place, inner in enumerate(row["rows"]):
             _check_row(f"{where}: rows[{place}]", inner)
-    else:
-        _check(where, row, ROW_KEYS)
+    elif not {"row", "protocol"} & _check(where, row, ROW_KEYS).keys():
+        raise InputError(
+            f"{where}: row", expected="a name, or a protocol", got="neither", remedy="Add one of the keys."
+        )
 
 
 def _check(where: str, given: object, keys: Mapping[str, Key]) -> dict[str, Any]:

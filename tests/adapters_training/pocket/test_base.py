@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boxlist.adapters_training.pocket import CHECKPOINT
-from boxlist.adapters_training.pocket.pointing import measure, requests_of
 from boxlist.runs.engine import run
 from boxlist.runs.request import RunRequest
-from boxlist.tasks.datasets.catalog import documents
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DENSE, INVENTORY, SPATIAL = "boxlist_dense_bbox_shapes", "boxlist_inventory_shapes", "boxlist_spatial_count_shapes"
+POINTING = "boxlist_pointing_shapes"
 MEGABYTE = 1_000_000
 
 
@@ -23,7 +22,7 @@ MEGABYTE = 1_000_000
 def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out: Path = tmp_path_factory.mktemp("runs")
     request = RunRequest(
-        tasks=(DENSE, INVENTORY, SPATIAL),
+        tasks=(DENSE, INVENTORY, SPATIAL, POINTING),
         name="base",
         model_args={"pretrained": str(CHECKPOINT)},
         out=out,
@@ -47,10 +46,9 @@ def test_it_keeps_the_shape_of_an_inventory(scores: dict[str, Any]) -> None:
     assert scores[INVENTORY]["target_shape_valid"]["value"] >= 0.98
 
 
-def test_it_points() -> None:
-    pointing = measure(str(CHECKPOINT), requests_of(documents("shapes", "test")))
-    assert pointing.objects > 400
-    assert pointing.near >= 0.8
+def test_it_points(scores: dict[str, Any]) -> None:
+    assert scores[POINTING]["point_success@0.05_all"]["n"] > 400
+    assert scores[POINTING]["point_success@0.05_all"]["value"] >= 0.8
 
 
 def test_it_is_small() -> None:

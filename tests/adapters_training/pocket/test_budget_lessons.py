@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from boxlist.adapters_training.pocket.architecture import IMAGE_TOKENS
+from boxlist.adapters_training.pocket.families import QWEN3VL
 from boxlist.adapters_training.pocket.language import Packer
 from boxlist.adapters_training.pocket.lessons import (
     KINDS,
-    PROTOCOL,
     Classroom,
     Lesson,
     blind_list_within,
@@ -30,13 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+PROTOCOL = QWEN3VL.protocol
 _BUDGET = re.compile(r" Return at most (\d+) objects\.$")
 
 
 def rooms(count: int) -> Iterator[Classroom]:
     rng = np.random.default_rng(5)
     for scene in draw_batch(rng, count)[0]:
-        yield classroom(scene, probe_prompts(), rng)
+        yield classroom(scene, probe_prompts(PROTOCOL), rng, QWEN3VL)
 
 
 def budget_of(lesson: Lesson) -> int | None:
@@ -63,7 +63,7 @@ def test_blind_lists_are_never_of_the_picture_itself() -> None:
     for room in rooms(100):
         lesson = blind_list_within(room)
         assert lesson is not None
-        own = {box_record(item, room.scene.size_wh_px) for item in room.objects}
+        own = {box_record(item, room.scene.size_wh_px, PROTOCOL) for item in room.objects}
         assert own.isdisjoint(read_answer(lesson.answer, PROTOCOL).records)
 
 
@@ -89,15 +89,15 @@ def test_behind_each_name_attention_is_shared_among_the_names_so_far(pocket_base
 
     tokenizer = AutoTokenizer.from_pretrained(pocket_base)
     answer = PROTOCOL.write(
-        [box_record(item, (224, 224)) for item in draw_batch(np.random.default_rng(1), 1)[0][0].objects]
+        [box_record(item, (224, 224), PROTOCOL) for item in draw_batch(np.random.default_rng(1), 1)[0][0].objects]
     )
     ends = tuple(match.start() for match in re.finditer('"}', answer))
     lesson = Lesson("form_within", "Write.", answer, ends=ends)
-    packed = Packer(tokenizer, KINDS).pack([[lesson]], np.zeros((1, 224, 224, 3), np.uint8), 700)
+    packed = Packer(QWEN3VL, tokenizer, KINDS).pack([[lesson]], np.zeros((1, 224, 224, 3), np.uint8), 700)
     assert [len(columns) for _, _, columns in packed.shares] == list(range(1, len(ends) + 1))
     for _, place, columns in packed.shares:
         assert columns[-1] == place
-        assert min(columns) > IMAGE_TOKENS
+        assert min(columns) > QWEN3VL.image_tokens
         written = tokenizer.decode(packed.ids[0, : place + 1]).rpartition("assistant\n")[2]
         assert answer.startswith(written)
         assert answer[len(written) :].startswith('"}')

@@ -1,20 +1,14 @@
-"""Two servers: a faulty one of our own, that does what a test tells it; and `transformers serve`, a real one."""
+"""A faulty server of our own, that does what a test tells it."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -180,45 +174,3 @@ def _json(value: Any, status: int = 200) -> Reply:
 def faulty() -> Iterator[FaultyServer]:
     with FaultyServer() as server:
         yield server
-
-
-class Served(NamedTuple):
-    """A running `transformers serve`, which loads the checkpoint folder that `model=` names."""
-
-    base_url: str
-
-
-@pytest.fixture(scope="session")
-def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The real server of transformers on a free port, in a process of its own, on the CPU in float32."""
-    folder = tmp_path_factory.mktemp("transformers_serve")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [str(Path(sys.executable).with_name("transformers")), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    cache = folder / "hub"
-    cache.mkdir()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*words, "--device", "cpu", "--dtype", "float32"], env=environment, stdout=log, stderr=log
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
-            yield Served(f"http://127.0.0.1:{port}/v1")
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    while process.poll() is None:
-        try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            try:
-                process.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                continue
-    pytest.fail(f"transformers serve did not start: {log.read_text()[-2000:]}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boxlist.models.answers import ModelAnswer
     from boxlist.models.hf import BoxlistHF
 
-    from .conftest import Served
+    from ..conftest import Served
 
 RAW: dict[str, Any] = {"max_new_tokens": 160}
 

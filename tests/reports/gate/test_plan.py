@@ -60,7 +60,7 @@ def test_limits_hold_up_to_their_ends() -> None:
             "tasks: {t: {margins: {trigger_rate: 0.1}}}",
             r"expected a metric with a better end, got one with none\. Put it",
         ),
-        ("tasks: {t: {margins: {max_repeat: 1}}}", r"max_repeat: expected a metric with an interval, got a maximum"),
+        ("tasks: {t: {margins: {max_repeat: 1}}}", r"max_repeat: expected a mean or a ratio, got a maximum"),
         ("tasks: {t: {margins: {f1@0.3: 3}}}", r"f1@0.3: expected a share above 0 and below 1, such as 0.03, got 3\."),
         ("tasks: {t: {margins: {f1@0.3: 0}}}", r"expected a share above 0 and below 1, such as 0.03, got 0\."),
         ("tasks: {t: {margins: {f1@0.3: yes}}}", r"such as 0.03, got True\."),

@@ -144,7 +144,8 @@ def test_a_run_without_the_metric_is_ranked_by_its_own(save_run: Callable[..., P
 
 def test_a_run_without_a_metric_to_rank_by_says_what_it_has(save_run: Callable[..., Path]) -> None:
     read = read_entries([save_run("a", HIGH, metrics=["parse_valid"])], "max_repeat")
-    assert "expected one of the metrics max_repeat, f1@0.3, target_shape_valid, got parse_valid." in read.problems[0]
+    assert "expected one of the metrics max_repeat, f1@0.3, target_shape_valid, choice_accuracy" in read.problems[0]
+    assert "got parse_valid." in read.problems[0]
 
 
 def test_hostile_rows_of_run_json_do_no_harm(save_run: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
+from boxlist.metrics.by_objects import CURVE_METRICS, figures_by_objects
 from boxlist.reports.page.figures import FIGURES
 from boxlist.reports.page.labels import apart, label_points, lay_out
 from boxlist.reports.page.of_answers import draw_places, draw_repeats, draw_thresholds
+from boxlist.reports.page.of_counts import draw_objects
 from boxlist.reports.page.of_runs import draw_intervals, draw_separability, draw_surface
 from boxlist.reports.page.of_sweeps import draw_budgets, draw_ranks
 from boxlist.reports.page.views import View, make_views
@@ -84,6 +87,26 @@ def test_intervals_have_a_panel_for_each_metric_that_there_is(views: list[View])
     figure = drawn(draw_intervals(views))
     assert len(figure.axes) == 7
     assert points(figure.axes[0])[:, 0] == pytest.approx(values(views, "f1@0.3"))
+
+
+def test_the_number_of_objects_has_a_panel_a_metric_and_the_bins_figures(views: list[View]) -> None:
+    figure = drawn(draw_objects(views))
+    assert [axes.get_title()[:-2] for axes in figure.axes[:-1]] == list(CURVE_METRICS)
+    bins = figures_by_objects(views[0].task.columns, seed=views[0].task.seed)
+    assert len(bins) > 3
+    for axes, metric in zip(figure.axes, CURVE_METRICS, strict=False):
+        (line, *_) = [line for line in axes.lines if line.get_marker() != "None"]
+        assert data(line)[:, 0].tolist() == [each.mean for each in bins]
+        assert data(line)[:, 1].tolist() == [each.figures[metric]["value"] for each in bins]
+    legend = figure.axes[-1].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [view.label for view in views]
+
+
+def test_the_number_of_objects_is_not_drawn_where_it_is_one_number(views: list[View]) -> None:
+    one = views[0].task
+    same = replace(one, columns={**one.columns, "n_gt": np.full(len(one.image_ids), 3.0)})
+    assert draw_objects([replace(views[0], task=same)]) is None
 
 
 def test_thresholds_begin_with_the_scores_f1(views: list[View]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from boxlist.errors import InputError
 from boxlist.tasks.datasets import trees as trees_module
 from boxlist.tasks.datasets.catalog import build_dataset, dataset_sha256, describe_dataset, documents
-from boxlist.tasks.datasets.split_folder import read_manifest
+from boxlist.tasks.datasets.manifest import read_manifest
 from boxlist.tasks.datasets.trees import PHOTOGRAPHS, WHEEL, build, cut
 from boxlist.tasks.datasets.voc import VocObject
 

@@ -105,18 +105,25 @@ def read_protocol(name: object) -> Protocol:
     return protocol
 
 
-def request_fields(options: GenerationOptions, seed: int = 0) -> dict[str, Any]:
-    """Generation options as a chat completion's fields. Raises `InputError` for what no server can do.
+def request_fields(options: GenerationOptions, seed: int = 0, engine: str = "boxlist_openai") -> dict[str, Any]:
+    """Generation options as a chat completion's fields. Raises `InputError`, as `engine`, for what no server can do.
 
     >>> from boxlist.models.generation import read_generation_kwargs
     >>> request_fields(read_generation_kwargs({"max_new_tokens": 9, "repetition_penalty": 1.05}))
     {'max_tokens': 9, 'temperature': 0.0, 'repetition_penalty': 1.05}
     """
-    wanted = options.controls.logits_kwargs()
+    if options.likelihood:
+        raise InputError(
+            f"{engine}: likelihood",
+            expected="a probe that asks for text: servers do not tell how likely a given text is",
+            got="one that asks for the likelihood of its options",
+            remedy="Use boxlist_hf, or the probe that asks the same by generation.",
+        )
+    wanted = options.controls.inside_engine()
     refused = [name for name in wanted if name not in _PENALTIES] + ["num_beams"] * (options.num_beams > 1)
     if refused:
         raise InputError(
-            f"boxlist_openai: {refused[0]}",
+            f"{engine}: {refused[0]}",
             expected="options that servers have",
             got="one that none has",
             remedy=f"Leave {refused[0]} out, or use boxlist_hf.",

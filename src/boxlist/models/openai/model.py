@@ -10,9 +10,9 @@ import httpx
 import torch
 
 from boxlist.controls.answer_watch import AnswerWatch
-from boxlist.errors import InputError
 from boxlist.models.answers import ModelAnswer
-from boxlist.models.batches import batch_seed, read_requests
+from boxlist.models.as_they_finish import as_they_finish, refuse_batch_size
+from boxlist.models.batches import question_seed, read_requests
 from boxlist.models.chat_model import ChatModel, whole_argument
 from boxlist.models.openai.arguments import read_protocol, read_server, request_fields
 from boxlist.models.openai.asking import Asker
@@ -21,13 +21,11 @@ from boxlist.models.openai.pictures import image_url_part
 from boxlist.protocols import DEFAULT_PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from lmms_eval.api.instance import Instance
 
     from boxlist.models.batches import Question
-
-    Flying = set[asyncio.Task[tuple[int, ModelAnswer]]]
 
 
 class BoxlistOpenAI(ChatModel):
@@ -47,13 +45,7 @@ class BoxlistOpenAI(ChatModel):
         **server: object,
     ) -> None:
         super().__init__()
-        if str(batch_size) != "1":
-            raise InputError(
-                "boxlist_openai: batch_size",
-                expected="1",
-                got=repr(batch_size)[:40],
-                remedy="concurrency= says how many images are asked about at a time.",
-            )
+        refuse_batch_size(self.name, batch_size)
         self.protocol = read_protocol(protocol)
         self.batch_size, self.seed = 1, whole_argument("seed", seed, low=0)
         self.server = read_server(server)
@@ -64,29 +56,25 @@ class BoxlistOpenAI(ChatModel):
         """Nothing: a server does not say what it runs on."""
         return {"device": None, "dtype_used": None}
 
-    def answers(self, requests: Sequence[Instance]) -> Iterator[tuple[int, ModelAnswer]]:
+    def answers(self, requests: Sequence[Instance], done: Collection[int] = ()) -> Iterator[tuple[int, ModelAnswer]]:
         """Yield (index into `requests`, answer) as each finishes, at most `concurrency` being asked at a time.
 
         All generation kwargs are checked before the first question. When one question fails for good, no other is
         begun, those under way are yielded as they finish, and then the failure is raised. Closing the iterator closes
         every stream.
         """
-        questions = read_requests(requests)
+        questions = [question for question in read_requests(requests) if question.index not in done]
         for question in questions:
             request_fields(question.options)
-        waiting, failed = iter(questions), list[BaseException]()
-        flying: Flying = set()
-        with asyncio.Runner() as runner:
-            client = runner.run(self._client())
+        with asyncio.Runner() as loop:
+            client = loop.run(self._client())
             asker = Asker(self.server, client, self._names, random.Random(self.seed))
             try:
-                while finished := runner.run(self._next(asker, waiting, flying, stopping=bool(failed))):
-                    failed += [error for task in finished if (error := task.exception())]
-                    yield from [task.result() for task in finished if not task.exception()]
+                yield from as_they_finish(
+                    loop, questions, lambda question: self._ask(asker, question), self.server.concurrency
+                )
             finally:
-                runner.run(_close(client, flying))
-        if failed:
-            raise failed[0]
+                loop.run(client.aclose())
 
     async def _client(self) -> httpx.AsyncClient:
         timeout = httpx.Timeout(None, connect=self.server.connect_timeout)
@@ -95,28 +83,11 @@ class BoxlistOpenAI(ChatModel):
             headers={**self.server.headers, "content-type": "application/json"}, timeout=timeout, limits=limits
         )
 
-    async def _next(self, asker: Asker, waiting: Iterator[Question], flying: Flying, *, stopping: bool) -> Flying:
-        """Begin as many questions as may be under way, and wait until one ends; an empty set when none is left."""
-        while not stopping and len(flying) < self.server.concurrency and (question := next(waiting, None)):
-            flying.add(asyncio.create_task(self._ask(asker, question)))
-        if not flying:
-            return set()
-        finished, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-        flying -= finished
-        return finished
-
     async def _ask(self, asker: Asker, question: Question) -> tuple[int, ModelAnswer]:
         options = question.options
         prompt = self._prompt(question, image_url_part)
-        seed = batch_seed(self.seed if options.seed is None else options.seed, [question]) & 0x7FFFFFFF
+        seed = question_seed(self.seed if options.seed is None else options.seed, question) & 0x7FFFFFFF
         fields = {"messages": prompt.messages, **request_fields(options, seed)}
         where = f"{question.task}, document {question.doc_id}"
         answered = await asker.ask(fields, lambda: AnswerWatch(self.protocol, options.until, options.controls), where)
         return question.index, ModelAnswer(answered.text, answered.tokens, answered.finish, prompt.text)
-
-
-async def _close(client: httpx.AsyncClient, flying: Flying) -> None:
-    for task in flying:
-        task.cancel()
-    await asyncio.gather(*flying, return_exceptions=True)
-    await client.aclose()

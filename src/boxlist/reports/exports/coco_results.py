@@ -16,7 +16,7 @@ from boxlist.metrics.iou import is_possible
 from boxlist.records import normalise_label
 from boxlist.reports.exports.predictions import predictions
 from boxlist.tasks.datasets.catalog import dataset_folder
-from boxlist.tasks.datasets.split_folder import ANNOTATIONS
+from boxlist.tasks.datasets.manifest import ANNOTATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

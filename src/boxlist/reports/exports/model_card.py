@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = (
     *("f1@0.3", "f1@0.5", "duplicate_rate", "max_repeat", "parse_valid", "predictions_per_image", "trigger_rate"),
-    *("target_shape_valid", "count_exact", "spatial_accuracy"),
+    *("target_shape_valid", "count_exact", "spatial_accuracy", "choice_accuracy", "referring_iou"),
 )
 _PIPELINE = "image-text-to-text"
 

@@ -146,9 +146,9 @@ def _margin(at: _Places, keys: tuple[object, ...], metric: object, value: object
         raise InputError(
             at.where(keys), expected="a metric with a better end", got="one with none", remedy="Put it under limits."
         )
-    if row.over_images == "maximum":
+    if row.over_images != "ratio":
         raise InputError(
-            at.where(keys), expected="a metric with an interval", got="a maximum", remedy="Put it under limits."
+            at.where(keys), expected="a mean or a ratio", got=f"a {row.over_images}", remedy="Put it under limits."
         )
     if row.unit == "share":
         return at.number(value, keys, "a share above 0 and below 1, such as 0.03", least=1e-6, most=1 - 1e-6)

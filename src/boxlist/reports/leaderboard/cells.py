@@ -80,8 +80,8 @@ def legend(table: Table) -> str:
     """How ranks and p are to be read; empty where there are none."""
     if METRICS[table.sort].higher_is_better is None:
         return f"{table.sort} has no better end: from high to low, without ranks."
-    if METRICS[table.sort].over_images == "maximum":
-        return f"{table.sort} is a maximum: ranks without intervals."
+    if METRICS[table.sort].over_images != "ratio":
+        return f"{table.sort} is a {METRICS[table.sort].over_images}: ranks without intervals."
     said = f"Ranks: 95% interval from {RESAMPLES:,} resamples of the images, the same for all runs."
     if table.comparisons:
         said += (

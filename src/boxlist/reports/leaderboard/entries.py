@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from boxlist.errors import InputError
-from boxlist.metrics.summary import Parts, metric_parts
+from boxlist.metrics.summary import Parts, figure_of, metric_parts
 from boxlist.metrics.table import METRICS
 from boxlist.reports.saved_runs import read_saved_run
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from boxlist.metrics.summary import MetricValue
     from boxlist.reports.saved_runs import SavedRun, SavedTask, Terms
 
-DEFAULT_SORTS = ("f1@0.3", "target_shape_valid")
+DEFAULT_SORTS = ("f1@0.3", "target_shape_valid", "choice_accuracy", "referring_iou")
 SAVED_ANSWERS = "saved answers"
 LONGEST_TEXT = 120
 _ROUNDING = 1e-6
@@ -140,7 +140,7 @@ def _ranked_by(run: SavedRun, task: SavedTask, sort: str | None) -> tuple[str, P
     image_ids, order = _own_order(task.image_ids)
     as_saved = metric_parts(METRICS[metric], task.columns)
     parts = Parts(as_saved.numerator[order], as_saved.denominator[order], as_saved.counts[order])
-    value, found = task.figures[metric]["value"], _value(metric, parts)
+    value, found = task.figures[metric]["value"], figure_of(METRICS[metric], parts)
     agree = value is None if found is None else value is not None and abs(value - found) <= _ROUNDING * max(1.0, found)
     if not agree:
         raise InputError(
@@ -150,14 +150,6 @@ def _ranked_by(run: SavedRun, task: SavedTask, sort: str | None) -> tuple[str, P
             remedy="Score the answers again.",
         )
     return metric, parts, image_ids
-
-
-def _value(metric: str, parts: Parts) -> float | None:
-    if not parts.counts.any():
-        return None
-    if METRICS[metric].over_images == "maximum":
-        return float(parts.numerator.max())
-    return float(parts.numerator.sum() / max(1.0, parts.denominator.sum()))
 
 
 @lru_cache(maxsize=64)

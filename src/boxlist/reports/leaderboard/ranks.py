@@ -58,7 +58,7 @@ def standings(metric: Metric, values: Sequence[float | None], parts: Sequence[Pa
     sign = 1 if metric.higher_is_better else -1
     scores = np.array([-np.inf if value is None else sign * value for value in values])
     ranks = [None if value is None else rank for value, rank in zip(values, _ranks(scores).tolist(), strict=True)]
-    if metric.over_images == "maximum":
+    if metric.over_images != "ratio":
         return [Standing(rank) for rank in ranks]
     samples = sign * resampled_values(parts, RESAMPLES, seed)
     intervals = _rank_intervals(samples)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_COLUMNS = (
     *("f1@0.3", "f1@0.5", "target_shape_valid", "count_exact", "count_mae", "spatial_accuracy"),
+    *("choice_accuracy", "referring_iou", "referring_acc@0.5"),
     *("parse_valid", "predictions_per_image", "duplicate_rate", "max_repeat", "trigger_rate"),
 )
 _TERMS = {"images": "ground truth", "prompt": "prompt", "protocol": "protocol", "definitions": "definitions"}

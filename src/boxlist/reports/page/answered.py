@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from boxlist.controls.table import Controls, budget_sentence
+from boxlist.controls.table import Controls
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer
 from boxlist.protocols import protocol_named
 from boxlist.runs.answers_file import AnswersFile
 from boxlist.runs.folder import ANSWERS_FILE
-from boxlist.tasks.datasets.catalog import dataset_sha256, documents
+from boxlist.tasks.datasets.catalog import class_names, dataset_sha256, documents
 from boxlist.tasks.datasets.pictures import open_picture
 from boxlist.tasks.kinds import KINDS
 from boxlist.tasks.probes import probe_named, render_prompt
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SPLIT = "test"
 BOXES = "dense_bbox"
+_BOX_KINDS = frozenset({BOXES, "absent"})
 
 
 class PictureKey(NamedTuple):
@@ -60,7 +61,7 @@ class Answered:
 
     @property
     def has_boxes(self) -> bool:
-        return self.kind == BOXES
+        return self.kind in _BOX_KINDS
 
     def key(self, image_id: ImageId) -> PictureKey:
         return PictureKey(self.images, image_id)
@@ -117,7 +118,7 @@ def from_run(run: SavedRun, task: SavedTask, shelf: DocumentShelf) -> Answered:
         picture=lambda image_id: open_picture(known[image_id]),
         prompt=_prompter(run, task, probe, protocol, known),
         # a frame is the resized image's size, which the truth of a probe without boxes does not need
-        target=lambda image_id: "" if kind.name == BOXES else kind.target(known[image_id], protocol),
+        target=lambda image_id: "" if kind.name in _BOX_KINDS else kind.target(known[image_id], protocol),
     )
 
 
@@ -147,8 +148,8 @@ def _read(answers: AnswersFile, task: str, image_ids: Sequence[ImageId]) -> Iter
 def _prompter(
     run: SavedRun, task: SavedTask, probe: Probe, protocol: Protocol, known: Mapping[ImageId, Document]
 ) -> Callable[[ImageId], str]:
-    """The prompt as it was sent: the run's own template, and the sentence of its budget."""
+    """The prompt as it was sent: the run's own template, and the sentences of its controls."""
     template = str(run.run["tasks"][task.name].get("prompt") or probe.prompt)
-    budget = Controls.from_kwargs(run.run.get("controls") or {}).budget
-    ending = "" if budget is None else f" {budget_sentence(budget)}"
+    controls = Controls.from_kwargs(run.run.get("controls") or {})
+    ending = controls.prompt_ending(class_names(probe.dataset, SPLIT) if controls.class_list else ())
     return lambda image_id: render_prompt(template, protocol, known[image_id]["question"]) + ending

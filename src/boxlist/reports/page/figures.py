@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from boxlist.reports.page.ink import charts, to_svg
 from boxlist.reports.page.of_answers import draw_places, draw_repeats, draw_thresholds
+from boxlist.reports.page.of_counts import draw_objects
 from boxlist.reports.page.of_runs import draw_intervals, draw_separability, draw_surface
 from boxlist.reports.page.of_sweeps import draw_budgets, draw_ranks
 
@@ -74,6 +75,13 @@ FIGURES = (
         "Every figure with its 95% interval from resamples of the images; the arrow points to what is better.",
         "runs of any probe",
         draw_intervals,
+    ),
+    FigureRow(
+        "objects",
+        "Number of objects",
+        "The pictures sorted into bins by how many objects they have, each bin with its own 95% intervals.",
+        "runs of a box probe whose pictures differ in how many objects they have",
+        draw_objects,
     ),
     FigureRow(
         "thresholds",

@@ -21,7 +21,8 @@ WIDTH_IN = 6.4
 F1, DUPLICATES = "f1@0.3", "duplicate_rate"
 _FOREST = (
     *("f1@0.3", "f1@0.5", "recall@0.3", "recall@0.5", "mean_max_iou", "duplicate_rate", "parse_valid"),
-    *("target_shape_valid", "count_exact", "spatial_accuracy"),
+    *("target_shape_valid", "count_exact", "spatial_accuracy", "choice_accuracy", "referring_iou"),
+    *("question_accuracy", "right_empty_list", "hallucinated_class_rate"),
 )
 _FOREST_COLUMNS = 3
 _ROW_IN = 0.22

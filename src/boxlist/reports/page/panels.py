@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from boxlist.reports.saved_runs import SavedTask
 
 LONGEST_TEXT, LONGEST_LABEL, MOST_RECORDS, MOST_TRUTHS = 3000, 80, 60, 300
-_RIGHT = {"target_shape_valid": "shape", "count_exact": "count", "spatial_correct": "relation"}
+_RIGHT = {
+    "target_shape_valid": "shape",
+    "count_exact": "count",
+    "spatial_correct": "relation",
+    "choice_correct": "choice",
+    "question_correct": "answer",
+}
 
 
 class Clipped(NamedTuple):

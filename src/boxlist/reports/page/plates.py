@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 1600
 """Pictures times views; with more views there are fewer pictures, so that a page stays one that a browser opens."""
-_GOOD = ("target_shape_valid", "count_exact", "spatial_correct")
+_GOOD = ("target_shape_valid", "count_exact", "spatial_correct", "choice_correct", "referring_iou", "question_correct")
 
 
 class Plate(NamedTuple):

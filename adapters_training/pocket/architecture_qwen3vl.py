@@ -1,14 +1,21 @@
-"""The pocket model's shape: Qwen3-VL's own classes, a few million parameters, 224-pixel images in 49 tokens."""
+"""The first pocket's shape: Qwen3-VL's own classes, a few million parameters, 224-pixel images in 49 tokens."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from boxlist.adapters_training.pocket.reading import Read
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+    from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
+
+    from boxlist.adapters_training.pocket.reading import Page
 
 IMAGE_SIDE_PX = 224
 PATCH_PX = 16
@@ -18,7 +25,7 @@ IMAGE_TOKENS = GRID * GRID
 WIDTH = 192
 
 
-def pocket_config(vocab_size: int, token_ids: dict[str, int]) -> Qwen3VLConfig:
+def pocket_config(vocab_size: int, token_ids: Mapping[str, int]) -> Qwen3VLConfig:
     """The configuration. `token_ids` maps Qwen's special tokens, such as `<|image_pad|>`, to their ids."""
     from transformers import Qwen3VLConfig
 
@@ -91,8 +98,6 @@ def image_features(model: Qwen3VLForConditionalGeneration, images: NDArray[np.ui
 
 def patchify(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Cut `(B, 224, 224, 3)` images into `(B, 196, 3 * 16 * 16)` patches in the processor's order: 2x2 blocks."""
-    import numpy as np
-
     batch = images.shape[0]
     cut = images.reshape(batch, GRID, MERGE, PATCH_PX, GRID, MERGE, PATCH_PX, 3)
     cut = cut.transpose(0, 1, 4, 2, 5, 7, 3, 6)  # batch, block row, block column, row, column, channel, y, x
@@ -107,3 +112,63 @@ def _patch_places() -> tuple[Tensor, Tensor]:
         torch.arange(GRID), torch.arange(GRID), torch.arange(MERGE), torch.arange(MERGE), indexing="ij"
     )
     return (block_row * MERGE + row).flatten(), (block_column * MERGE + column).flatten()
+
+
+def image_places(start: int) -> NDArray[np.int64]:
+    """Positions in time, row and column of the image tokens and of the token behind them, `(3, 50)`."""
+    cells = np.arange(IMAGE_TOKENS)
+    places = np.stack([np.full(IMAGE_TOKENS, start), start + cells // GRID, start + cells % GRID])
+    return np.concatenate([places, np.full((3, 1), start + GRID)], axis=1)
+
+
+def read(model: Qwen3VLForConditionalGeneration, page: Page) -> Read:
+    """Run the language part on what the frozen tower sees, in the caller's autocast."""
+    import torch
+
+    with torch.no_grad():
+        features = image_features(model, page.images)
+    embeds = model.model.language_model.embed_tokens(torch.from_numpy(page.ids))
+    span = page.image_span
+    embeds = torch.cat([embeds[:, : span.start], features.to(embeds.dtype), embeds[:, span.stop :]], dim=1)
+    mask = torch.zeros(page.seen.shape)[:, None].masked_fill_(~torch.from_numpy(page.seen)[:, None], float("-inf"))
+    attention: list[Tensor] = []
+    layers = [model.model.language_model.layers[index].self_attn for index in page.watched]
+    hooks = [layer.register_forward_hook(lambda _m, _i, out: attention.append(out[1])) for layer in layers]
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=mask,
+        position_ids=torch.from_numpy(page.positions),
+        use_cache=False,
+    ).last_hidden_state
+    for hook in hooks:
+        hook.remove()
+    return Read(hidden, attention, None, None)
+
+
+def build_processor(tokenizer: PreTrainedTokenizerFast, template: str) -> Qwen3VLProcessor:
+    """Qwen3-VL's processor, made to show every image at 224 x 224 pixels."""
+    from transformers import Qwen2VLImageProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor
+
+    area = IMAGE_SIDE_PX * IMAGE_SIDE_PX
+    size = {"shortest_edge": area, "longest_edge": area}
+    vision = {
+        "patch_size": PATCH_PX,
+        "merge_size": MERGE,
+        "temporal_patch_size": 2,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "size": size,
+    }
+    for name, token in (
+        ("image_token", "<|image_pad|>"),
+        ("video_token", "<|video_pad|>"),
+        ("vision_start_token", "<|vision_start|>"),
+        ("vision_end_token", "<|vision_end|>"),
+    ):
+        setattr(tokenizer, name, token)
+    return Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**vision),
+        video_processor=Qwen3VLVideoProcessor(**vision),
+        tokenizer=tokenizer,
+        chat_template=template,
+    )
