@@ -17,7 +17,8 @@ class ModelAnswer:
     `text` is what scoring reads: where a control ended the list it is cut and closed. `tokens` counts what the model
     wrote, the end-of-turn token and what a control dropped included; None where a server did not say. `finish` is
     `eos`, `length`, `likelihood` or the name of the control that ended the answer. `prompt` is the user's text as the
-    model saw it, without the chat template. `frame_wh_px` is the size of the processor's resized image, for protocols that need it.
+    model saw it, without the chat template. `frame_wh_px` is the size of the processor's resized image, for protocols
+    that need it.
     """
 
     text: str

@@ -80,6 +80,9 @@ _OF_STUDIES = (
     Column("prefix's TP@0.5", "separability_prefix@0.5"),
     Column("tail's F1@0.3", "separability_tail_f1@0.3"),
     Column("tail's F1@0.5", "separability_tail_f1@0.5"),
+    Column("TP lost [95%]", "tp_lost@0.3", interval=True),
+    Column("tokens saved", "tokens_saved"),
+    Column("truth triggers", "truth_trigger_rate"),
 )
 STUDY_COLUMNS: dict[str, Column] = {column.metric or "target": column for column in _OF_STUDIES}
 """The columns that a study may choose, by metric; `target` is each row's own."""

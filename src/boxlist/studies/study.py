@@ -15,6 +15,7 @@ from boxlist.runs.replay import replay
 from boxlist.studies.agreement import Agreement, compare_with_replay
 from boxlist.studies.paper import paper_note, paper_row
 from boxlist.studies.pool import recipe_of
+from boxlist.studies.trade import TRADE_COLUMNS, trade
 from boxlist.tasks.datasets.catalog import data_root, dataset_folder, dataset_named
 from boxlist.tasks.probes import probe_named
 
@@ -119,6 +120,8 @@ def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], Non
     for number, step in enumerate(steps, start=1):
         say(f"{'replay' if step.is_replay else 'run'} {number} of {len(steps)}: {_name(step.asked)}")
         scores[step.asked] = _figures(pool, step, say)
+    if not TRADE_COLUMNS.isdisjoint(grid.study.columns):
+        scores = {asked: {**found, **_trade(pool, asked, replayed=replayed)} for asked, found in scores.items()}
     blocks = [
         (block.title, [_filled(grid, block.title, row, scores[row.asked]) for row in block.rows])
         for block in grid.blocks
@@ -204,6 +207,15 @@ def _figures(pool: Pool, step: _Step, say: Callable[[str], None]) -> Mapping[str
     result = _replay(pool, step.asked) if step.is_replay else run(pool.request(step.asked), say)
     found: Mapping[str, MetricValue] = result.scores["tasks"][step.asked.task]["metrics"]
     return found
+
+
+def _trade(pool: Pool, asked: Asked, *, replayed: bool) -> Mapping[str, MetricValue]:
+    """Nothing for raw answers themselves, nor where the study has none of them."""
+    raw = asked._replace(controls=Controls())
+    if asked == raw or not pool.is_complete(raw):
+        return {}
+    folder = pool.folder(asked, replayed=replayed and watches_list(asked))
+    return trade(folder, pool.folder(raw), asked.task, asked.controls)
 
 
 def _replay(pool: Pool, asked: Asked) -> RunResult:

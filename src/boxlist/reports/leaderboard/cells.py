@@ -43,7 +43,7 @@ def text_table(table: Table) -> TextTable:
     if any(row.entry.controls not in {"", "raw"} for row in rows):
         columns["controls"] = (False, lambda row: Cell(row.entry.controls))
     for metric in table.columns:
-        with_interval = metric == table.sort and METRICS[metric].over_images == "ratio"
+        with_interval = metric == table.sort and METRICS[metric].over_images != "maximum"
         head = f"{metric} [95%]" if with_interval else metric
         columns[head] = (True, _figure_cell(metric, with_interval=with_interval))
         if metric == table.sort and table.comparisons:
