@@ -10,24 +10,26 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from boxlist.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from boxlist.protocols import DEFAULT_PROTOCOL, PROTOCOLS, protocol_named
 from boxlist.records import Record
 from boxlist.scanner import RecordScanner, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from boxlist.protocols import Protocol
+
 PROTOCOL = PROTOCOLS[DEFAULT_PROTOCOL]
 LABELS = ("red circle", "blue square", "green triangle", "tree")
 ROUNDS = 5
 
 
-def answer(n_records: int, rng: random.Random) -> str:
+def answer(n_records: int, rng: random.Random, protocol: Protocol = PROTOCOL) -> str:
     records = (
         Record(rng.choice(LABELS), tuple(rng.randrange(1001) for _ in range(PROTOCOL.n_coordinates)))
         for _ in range(n_records)
     )
-    return PROTOCOL.write(records)
+    return protocol.write(list(records))
 
 
 def tokens(text: str, n: int, rng: random.Random) -> list[str]:
@@ -50,8 +52,8 @@ def best_s(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def feed_all(pieces: list[str]) -> RecordScanner:
-    scanner = RecordScanner(PROTOCOL)
+def feed_all(pieces: list[str], protocol: Protocol = PROTOCOL) -> RecordScanner:
+    scanner = RecordScanner(protocol)
     for piece in pieces:
         scanner.feed(piece)
     return scanner
@@ -68,6 +70,17 @@ def print_streaming(rng: random.Random) -> None:
         first = first or cost
         per_character = cost * n / len("".join(pieces))
         print(f"{n:8,} {cost * 1e6:9.2f} {per_character * 1e6:13.2f} {cost / first:13.2f}x")
+
+
+def print_formats(rng: random.Random) -> None:
+    n = 4_000
+    print(f"\nfeeding one row of {n:,} tokens in other formats")
+    print(f"{'':>32} {'us/token':>10} {'us/character':>13}")
+    for parts in ("", "+label_first", "+nested", "+plain", "+plain+label_first", "+plain+nested"):
+        protocol = protocol_named(DEFAULT_PROTOCOL + parts)
+        pieces = tokens(answer(n // 4, rng, protocol), n, rng)
+        cost = best_s(lambda pieces=pieces, protocol=protocol: feed_all(pieces, protocol))  # type: ignore[misc]
+        print(f"{protocol.name:>32} {cost / n * 1e6:10.2f} {cost / len(''.join(pieces)) * 1e6:13.2f}")
 
 
 def print_reading(rng: random.Random) -> None:
@@ -100,6 +113,7 @@ def print_hostile() -> None:
 def main() -> None:
     rng = random.Random(20260615)
     print_streaming(rng)
+    print_formats(rng)
     print_reading(rng)
     print_hostile()
 

@@ -37,6 +37,9 @@ class AnswerWatch:
         """Take the next piece; True once the answer is over. Later pieces are ignored."""
         if self.ending:
             return True
+        if not self._until:  # nothing to hold back, once a token
+            self._keep(piece)
+            return self.ending is not None
         window = self._held + piece
         cut = first_cut(window, self._until)
         safe = max(len(window) - self._hold, 0) if cut is None else cut

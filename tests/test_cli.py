@@ -12,6 +12,7 @@ import pytest
 
 import boxlist
 from boxlist.cli import COMMANDS, main
+from boxlist.tasks.probes import probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,9 +131,8 @@ def refusal(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> str:
         (
             ["run", "--model-args", "pretrained=m", "--tasks", "boxlist_dense_box_shapes"],
             (
-                "task 'boxlist_dense_box_shapes': expected one of boxlist_dense_bbox_shapes, boxlist_dense_bbox_trees, "
-                "boxlist_inventory_shapes, boxlist_spatial_count_shapes, got an unknown name. Did you mean "
-                "boxlist_dense_bbox_shapes or boxlist_dense_bbox_trees or boxlist_inventory_shapes?"
+                f"task 'boxlist_dense_box_shapes': expected one of {', '.join(probes())}, got an unknown name. Did you "
+                "mean boxlist_dense_bbox_shapes or boxlist_dense_bbox_shapes_full or boxlist_dense_bbox_trees?"
             ),
         ),
         (

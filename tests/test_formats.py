@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxlist.errors import InputError
+from boxlist.metrics.inputs import GivenAnswer
 from boxlist.protocols import (
     BOX_KEYS,
     LABEL_KEYS,
@@ -24,8 +26,10 @@ from boxlist.protocols import (
 )
 from boxlist.records import Record
 from boxlist.scanner import Answer, read_answer
+from boxlist.tasks.kinds import KINDS
 from boxlist.tasks.probes import render_prompt
 from boxlist.tasks.sealed import seal, unseal
+from boxlist.tasks.truths import box_list_text
 
 UNITS = ("pixel", "resized_pixel", "norm1000", "norm1", "percent")
 ORDERS = ("xyxy", "xywh", "yxyx", "yxhw", "cxcywh")
@@ -214,3 +218,30 @@ def test_a_protocols_own_keys_are_read(key: str, label_key: str) -> None:
         assert f'"{key}"' in protocol.write([RED])
         assert f'"{label_key}"' in protocol.write([RED])
         assert read_answer(protocol.write([RED, TREE]), protocol) == Answer("valid", (RED, TREE))
+
+
+SCENE: Any = {
+    "image_id": 1,
+    "file": "none.png",
+    "width": 224,
+    "height": 160,
+    "objects": [
+        {"label": "red", "box_xyxy_px": [10, 20, 60, 70]},
+        {"label": "tree", "box_xyxy_px": [100, 30, 180, 150]},
+        {"label": "red", "box_xyxy_px": [120, 5, 150, 25]},
+    ],
+    "question": {},
+    "sha256": "",
+    "pixels_sha256": "",
+}
+
+
+@pytest.mark.parametrize("protocol", every_format()[::7], ids=lambda protocol: protocol.name)
+def test_the_right_answer_scores_one_in_every_format(protocol: Protocol) -> None:
+    frame = (448, 320) if protocol.needs_frame else None
+    text = box_list_text(SCENE, protocol, frame)
+    (row,) = KINDS["dense_bbox"].score([GivenAnswer(1, text, frame_wh_px=frame)], [SCENE], protocol)
+    assert (row["tp@0.5"], row["n_pred"], row["n_gt"], row["status"]) == (3, 3, 3, "valid")
+    cut = text[: text.rindex("]") if protocol.syntax == "plain" else -1]
+    (row,) = KINDS["dense_bbox"].score([GivenAnswer(1, cut, frame_wh_px=frame)], [SCENE], protocol)
+    assert (row["tp@0.5"] >= 2, row["status"]) == (True, "truncated")

@@ -167,7 +167,7 @@ class Protocol:
 
     def round(self, coordinates: ArrayLike) -> NDArray[np.float64]:
         """Round numbers as this protocol writes them: whole, four decimals in 0-1, one in percent; `loc` below 1024."""
-        numbers = np.round(np.asarray(coordinates, dtype=np.float64), self.decimals)
+        numbers = np.asarray(coordinates, dtype=np.float64).round(self.decimals)
         if self.unit == "loc1024":
             numbers = np.clip(numbers, 0, 1023)
         return numbers

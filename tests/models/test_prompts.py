@@ -29,12 +29,12 @@ def picture(mode: str = "RGB") -> Image.Image:
 
 
 def test_a_template_is_rendered_in_the_model_s_protocol() -> None:
-    text = {"type": "text", "text": "in another protocol", "template": "Where is {subject}? {box_format} {keep}",
+    text = {"type": "text", "text": "in another protocol", "template": "Where is {subject}? {box_format} {Keep}",
             "question": {"subject": "the {box_format} sign", "counted": "x", "reference": "y"}}  # fmt: skip
     prompt = build_prompt(user({"type": "image", "url": picture()}, text), YXYX, Controls(), "doc 1")
     assert prompt.text == (
         'Where is the {box_format} sign? {"box_2d": [y1, x1, y2, x2], "label": "..."} '
-        "in thousandths of the image size, from 0 to 1000 {keep}"
+        "in thousandths of the image size, from 0 to 1000 {Keep}"
     )
     assert [part["type"] for part in prompt.messages[0]["content"]] == ["image", "text"]
     assert prompt.messages[0]["content"][1] == {"type": "text", "text": prompt.text}

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_papers_tables_and_figures_and_the_formats_come_along() -> None:
+def test_the_papers_tables_and_figures_and_questions_of_our_own_come_along() -> None:
     assert shipped_studies() == [
         "budget-sweep",
         "budget-x-stop",
         "coco-transfer",
         "control-surface",
+        "controls-beyond",
         "formats",
+        "image-tokens",
         "rank-sweep",
         "separability",
         "structure-axis",
