@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from boxlist.errors import InputError
-from boxlist.metrics.regular_coco import CocoFile, decode_coco
+from boxlist.tasks.datasets.coco_file import read_fields
 from boxlist.tasks.datasets.fingerprints import file_sha256
 from boxlist.tasks.datasets.own.voc_folder import read_voc_folder
 from boxlist.tasks.datasets.own.yolo import read_yolo_folder
@@ -16,9 +15,8 @@ from boxlist.tasks.datasets.own.yolo import read_yolo_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from boxlist.metrics.regular_coco import CocoFile
     from boxlist.tasks.datasets.own.spec import OwnSpec
-
-_BOM = b"\xef\xbb\xbf"
 
 
 class Source(NamedTuple):
@@ -57,10 +55,10 @@ def _coco(spec: OwnSpec) -> Source:
     if spec.images is None:
         raise InputError("--images", expected="the folder that the file names count from", got="none", remedy="Add it.")
     images = _folder(spec.images, "the folder of the images")
-    parts = {"all": (_decoded(_file(spec.annotations)), images)}
+    parts = {"all": (read_fields(_file(spec.annotations)), images)}
     if spec.train_annotations is not None:
         train = images if spec.train_images is None else _folder(spec.train_images, "the folder of training images")
-        parts = {"train": (_decoded(_file(spec.train_annotations)), train), "test": parts["all"]}
+        parts = {"train": (read_fields(_file(spec.train_annotations)), train), "test": parts["all"]}
     return Source(parts, source_sha256(spec))
 
 
@@ -75,33 +73,6 @@ def _voc(spec: OwnSpec) -> Source:
 
 
 FORMS: dict[str, Callable[[OwnSpec], Source]] = {"coco": _coco, "yolo": _yolo, "voc": _voc}
-
-
-def _decoded(path: Path) -> CocoFile:
-    """A COCO file's fields; `InputError` for another file, an id that is used twice, and an image without a file."""
-    try:
-        file = decode_coco(path.read_bytes().removeprefix(_BOM))
-    except ValueError as error:
-        raise InputError(
-            str(path),
-            expected="a COCO file with images, annotations and categories",
-            got=str(error)[:200],
-            remedy="Fix the file.",
-        ) from None
-    used: dict[str, list[int | str]] = {
-        "image": [image.id for image in file.images],
-        "category": [category.id for category in file.categories],
-    }
-    for kind, ids in used.items():
-        twice = next((number for number, count in Counter(ids).items() if count > 1), None)
-        if twice is not None:
-            where = f"{path}: {kind} {str(twice)[:40]}"
-            raise InputError(where, expected="ids used once", got="this one twice", remedy="Fix the file.")
-    nameless = next((image for image in file.images if not image.file_name), None)
-    if nameless is not None:
-        where = f"{path}: image {str(nameless.id)[:40]}"
-        raise InputError(where, expected="a file_name", got="none", remedy="Fix the file.")
-    return file
 
 
 def _file(path: str) -> Path:

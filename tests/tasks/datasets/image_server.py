@@ -81,12 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.release.wait(30)
             self._send(200, b"late")
         else:
-            bodies = {
-                "words": lambda: b"<html>not here any more</html>",
-                "bomb": bomb,
-                "grey": lambda: drawn(int(rest), "L"),
-            }
-            self._send(200, bodies.get(kind, lambda: drawn(int(rest)))())
+            self._send(200, _body(kind, rest))
 
     def _send(self, status: int, body: bytes, announced: int | None = None) -> None:
         self.send_response(status)
@@ -102,6 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
+
+
+def _body(kind: str, number: str) -> bytes:
+    if kind == "words":
+        return b"<html>not here any more</html>"
+    return bomb() if kind == "bomb" else drawn(int(number), "L" if kind == "grey" else "RGB")
 
 
 @contextmanager

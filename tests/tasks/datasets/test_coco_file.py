@@ -48,12 +48,20 @@ def test_fields_that_detection_does_not_need_are_passed_over(tmp_path: Path) -> 
         ("annotations", "image_id", 7, "annotation 1: expected an image_id that images has, got 7"),
         ("annotations", "category_id", 7, "annotation 1: expected a category_id that categories has, got 7"),
         ("annotations", "bbox", [1, 2, 3, 1e12], "annotation 1: expected a bbox of four numbers in pixels, got"),
-        ("annotations", "bbox", [1, 2, 3], "expected a COCO detection file, got Expected `array` of length 4"),
+        (
+            "annotations",
+            "bbox",
+            [1, 2, 3],
+            "images, annotations and categories, got Expected `array",
+        ),
         ("annotations", "iscrowd", 2, "annotation 1: expected iscrowd of 0 or 1, got 2"),
         ("images", "width", 0, "image 139: expected a size above 0, got 0x426"),
-        ("images", "id", -1, "image -1: expected an id from 0"),
-        ("images", "id", "139", "expected a COCO detection file, got Expected `int`, got `str`"),
-        ("images", "file_name", None, "expected a COCO detection file, got Expected `str`, got `null`"),
+        ("annotations", "bbox", None, "annotation 1: expected a bbox of four numbers in pixels, got None"),
+        ("annotations", "id", "1", "annotation 1: expected a number as id, got '1'"),
+        ("annotations", "id", None, "annotation None: expected a number as id, got None"),
+        ("images", "id", -1, "image -1: expected a number from 0 as id, got -1"),
+        ("images", "id", "139", "image 139: expected a number from 0 as id, got '139'"),
+        ("images", "file_name", None, "image 139: expected a file_name, got none"),
         ("categories", "name", " ", "categories: expected a name for each, got an empty one"),
     ],
 )
@@ -76,7 +84,7 @@ def test_an_id_stands_once(tmp_path: Path, key: str, said: str) -> None:
     data[key] *= 2
     path = tmp_path / "a.json"
     path.write_text(json.dumps(data))
-    with pytest.raises(InputError, match=f"{said}: expected it once, got it 2 times"):
+    with pytest.raises(InputError, match=f"{said}: expected ids used once, got this one twice"):
         read_coco_file(path)
 
 
@@ -84,7 +92,7 @@ def test_an_id_stands_once(tmp_path: Path, key: str, said: str) -> None:
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"a\.json: expected a COCO detection file, got "):
+    with pytest.raises(InputError, match=r"a\.json: expected a COCO file .*, got "):
         read_coco_file(path)
-    with pytest.raises(InputError, match=r"none\.json: expected a COCO detection file, got no such file"):
+    with pytest.raises(InputError, match=r"none\.json: expected a COCO file .*, got no such file"):
         read_coco_file(tmp_path / "none.json")
