@@ -56,19 +56,36 @@ def _read(folder: Path, base: str) -> Any:
 
 def _from_hub(base: str, revision: str | None) -> Path | None:
     """config.json in the local cache, or fetched; None when the hub is out of reach or does not give it."""
-    import httpx
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(base, "config.json", revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
-        pass
-    try:  # hf_hub_download alone tries for half a minute where there is no network
-        HfApi().model_info(base, revision=revision, timeout=_SECONDS)
+        if not _hub_answers():
+            return None
+    try:
         return Path(hf_hub_download(base, "config.json", revision=revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, httpx.HTTPError):
+    except (HfHubHTTPError, OSError):
         return None
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached at all: downloads alone would try for half a minute."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or not constants.ENDPOINT.startswith("https://"):
+        return False
+    try:
+        with urlopen(constants.ENDPOINT, timeout=_SECONDS):  # noqa: S310 - https only
+            return True
+    except HTTPError:  # it answers, whatever it says
+        return True
+    except OSError:
+        return False
 
 
 def _stand_in(base: str) -> BaseConfig:

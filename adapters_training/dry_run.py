@@ -199,7 +199,7 @@ def _kept_bytes_per_token(adapted: Any, config: Any) -> int:
 
     kept: dict[int, int] = {}
     alive = []  # a tensor that is freed would leave its address to another
-    parameters = {id(weight.untyped_storage()) for weight in adapted.parameters()}
+    parameters = {weight.untyped_storage()._cdata for weight in adapted.parameters()}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
@@ -208,7 +208,6 @@ def _kept_bytes_per_token(adapted: Any, config: Any) -> int:
         alive.append(tensor)
         return tensor
 
-    parameters = {weight.untyped_storage()._cdata for weight in adapted.parameters()}
     decoder = adapted.get_base_model().get_decoder()
     with torch.device("meta"):
         embeddings = torch.empty(1, _PROBED_TOKENS, config.hidden_size, dtype=next(adapted.parameters()).dtype)

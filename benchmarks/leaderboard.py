@@ -28,8 +28,9 @@ import numpy as np
 from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth
 from boxlist.metrics.intervals import FewImagesWarning
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.metrics.summary import task_scores
-from boxlist.metrics.table import DENSE_BOX_METRICS, definitions_sha256
+from boxlist.metrics.table import definitions_sha256
 from boxlist.protocols import PROTOCOLS
 from boxlist.records import Record
 from boxlist.runs.folder import RUN_FILE, SCORES_FILE

@@ -39,9 +39,9 @@ from boxlist.metrics.coco import read_coco
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth
 from boxlist.metrics.matching import match_boxes
 from boxlist.metrics.near_copies import has_near_copy
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.metrics.saved_answers import read_saved_answers
 from boxlist.metrics.summary import MetricValue, summarise, summarise_columns
-from boxlist.metrics.table import DENSE_BOX_METRICS
 from boxlist.protocols import PROTOCOLS
 from boxlist.records import Record
 from boxlist.reports.score_command import score_files

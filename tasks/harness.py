@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer
@@ -24,7 +24,7 @@ from boxlist.tasks.probes import render_prompt
 from boxlist.tasks.sealed import unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from datasets import Dataset
     from PIL.Image import Image
@@ -111,104 +111,33 @@ def doc_to_messages(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[s
     return [{"role": "user", "content": [picture, words]}]
 
 
-def target_dense_bbox(doc: Mapping[str, Any]) -> str:
-    """The right list of boxes, in the default protocol."""
-    return _target("dense_bbox", doc)
+class _Functions(NamedTuple):
+    """What a YAML file names for its kind of probe: the right answer's text, and the scores of one answer."""
+
+    target: Callable[[Mapping[str, Any]], str]
+    process: Callable[[Mapping[str, Any], Sequence[str]], dict[str, Any]]
 
 
-def target_inventory(doc: Mapping[str, Any]) -> str:
-    """The right inventory."""
-    return _target("inventory", doc)
+def _functions(kind: str) -> _Functions:
+    def target(doc: Mapping[str, Any]) -> str:
+        return KINDS[kind].target(_document(doc), protocol_named(DEFAULT_PROTOCOL))
+
+    def process(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+        return _process(kind, doc, results)
+
+    return _Functions(target, process)
 
 
-def target_part_inventory(doc: Mapping[str, Any]) -> str:
-    """The right inventory of a photograph."""
-    return _target("part_inventory", doc)
-
-
-def target_spatial_count(doc: Mapping[str, Any]) -> str:
-    """The right count and relation."""
-    return _target("spatial_count", doc)
-
-
-def target_option_likelihood(doc: Mapping[str, Any]) -> str:
-    """The right option."""
-    return _target("option_likelihood", doc)
-
-
-def target_option_choice(doc: Mapping[str, Any]) -> str:
-    """The right option."""
-    return _target("option_choice", doc)
-
-
-def target_referring(doc: Mapping[str, Any]) -> str:
-    """The right box, in the default protocol."""
-    return _target("referring", doc)
-
-
-def target_pointing(doc: Mapping[str, Any]) -> str:
-    """The right points, in percent."""
-    return _target("pointing", doc)
-
-
-def target_shape_question(doc: Mapping[str, Any]) -> str:
-    """The right answer to a question about shapes."""
-    return _target("shape_question", doc)
-
-
-def target_absent(doc: Mapping[str, Any]) -> str:
-    """The boxes of the classes that were asked for and are there, in the default protocol."""
-    return _target("absent", doc)
-
-
-def process_dense_bbox(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a dense-box probe."""
-    return _process("dense_bbox", doc, results)
-
-
-def process_inventory(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to an inventory probe."""
-    return _process("inventory", doc, results)
-
-
-def process_part_inventory(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to an inventory probe of photographs."""
-    return _process("part_inventory", doc, results)
-
-
-def process_spatial_count(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a spatial and count probe."""
-    return _process("spatial_count", doc, results)
-
-
-def process_option_likelihood(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score the likelihoods of the options of one document."""
-    return _process("option_likelihood", doc, results)
-
-
-def process_option_choice(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one choice between options."""
-    return _process("option_choice", doc, results)
-
-
-def process_referring(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a referring expression."""
-    return _process("referring", doc, results)
-
-
-def process_pointing(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a pointing probe."""
-    return _process("pointing", doc, results)
-
-
-def process_shape_question(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a question about shapes."""
-    return _process("shape_question", doc, results)
-
-
-def process_absent(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score one answer to a probe that names absent classes."""
-    return _process("absent", doc, results)
+target_dense_bbox, process_dense_bbox = _functions("dense_bbox")
+target_inventory, process_inventory = _functions("inventory")
+target_part_inventory, process_part_inventory = _functions("part_inventory")
+target_spatial_count, process_spatial_count = _functions("spatial_count")
+target_option_likelihood, process_option_likelihood = _functions("option_likelihood")
+target_option_choice, process_option_choice = _functions("option_choice")
+target_referring, process_referring = _functions("referring")
+target_pointing, process_pointing = _functions("pointing")
+target_shape_question, process_shape_question = _functions("shape_question")
+target_absent, process_absent = _functions("absent")
 
 
 def count(rows: Sequence[ImageRow]) -> int:
@@ -234,10 +163,6 @@ def ci_high(items: Sequence[Item]) -> float | None:
 def _document(doc: Mapping[str, Any]) -> Document:
     document: Document = json.loads(doc["document"])
     return document
-
-
-def _target(kind: str, doc: Mapping[str, Any]) -> str:
-    return KINDS[kind].target(_document(doc), protocol_named(DEFAULT_PROTOCOL))
 
 
 def _process(kind: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:

@@ -10,20 +10,16 @@ from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.choices import score_choices, score_option_likelihoods, with_groups
 from boxlist.metrics.points import score_pointing
 from boxlist.metrics.referring import score_referring
+from boxlist.metrics.rows.absent import ABSENT_METRICS
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
+from boxlist.metrics.rows.choices import OPTION_CHOICE_METRICS, OPTION_LIKELIHOOD_METRICS
+from boxlist.metrics.rows.points import POINTING_METRICS
+from boxlist.metrics.rows.referring import REFERRING_METRICS
+from boxlist.metrics.rows.shape_questions import SHAPE_QUESTION_METRICS
+from boxlist.metrics.rows.structure import INVENTORY_METRICS, SPATIAL_COUNT_METRICS
 from boxlist.metrics.shape_questions import ShapeQuestionTruth, score_shape_questions
 from boxlist.metrics.spatial_count import SpatialCountTruth, score_spatial_count
 from boxlist.metrics.structure import InventoryTruth, score_inventory
-from boxlist.metrics.table import (
-    ABSENT_METRICS,
-    DENSE_BOX_METRICS,
-    INVENTORY_METRICS,
-    OPTION_CHOICE_METRICS,
-    OPTION_LIKELIHOOD_METRICS,
-    POINTING_METRICS,
-    REFERRING_METRICS,
-    SHAPE_QUESTION_METRICS,
-    SPATIAL_COUNT_METRICS,
-)
 from boxlist.tasks.datasets.shapes import COLOURS, SHAPES, SIZES
 from boxlist.tasks.part_slots import part_inventory_text, part_slots, part_vocabulary
 from boxlist.tasks.truths import (

@@ -65,10 +65,18 @@ def probe_named(name: str) -> Probe:
     """Look a probe up by its task name, the user's own too; an unknown name is an `InputError` with near matches."""
     if name in probes():
         return probes()[name]
-    own = {path.stem: path for path in own_probes(data_root())}
-    if name not in own:
-        raise unknown_name("task", name, [*probes(), *own])
-    return _read_probe(own[name])
+    if name not in task_names():
+        raise unknown_name("task", name, task_names())
+    return _read_probe(_own()[name])
+
+
+def task_names() -> list[str]:
+    """Every task: boxlist's, sorted, then the user's own."""
+    return [*probes(), *_own()]
+
+
+def _own() -> dict[str, Path]:
+    return {path.stem: path for path in own_probes(data_root())}
 
 
 def render_prompt(template: str, protocol: Protocol, question: Mapping[str, str] | None = None) -> str:

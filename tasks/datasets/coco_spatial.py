@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from boxlist.errors import InputError
+from boxlist.tasks.datasets.coco_file import read_coco_file
 from boxlist.tasks.datasets.dataset import Dataset, Needs, Order
 from boxlist.tasks.datasets.spatial_filters import PLACE_OPTIONS, Thing, eligible, places
 from boxlist.tasks.datasets.spatial_split import TRAIN_OPTION, WORD_OPTIONS, Asked, SplitPlan, wanted, write_places
@@ -25,31 +24,6 @@ PAPER_SIZES = {"train": 69_348, "test": 2_862}
 _FILES = {"train": "train2017", "test": "val2017"}
 
 
-class _Image(msgspec.Struct, gc=False):
-    id: int
-    file_name: str
-    width: int
-    height: int
-
-
-class _Category(msgspec.Struct, gc=False):
-    id: int
-    name: str
-
-
-class _Annotation(msgspec.Struct, gc=False):
-    image_id: int
-    category_id: int
-    bbox: tuple[float, float, float, float]
-    iscrowd: int = 0
-
-
-class _File(msgspec.Struct):
-    images: list[_Image]
-    categories: list[_Category]
-    annotations: list[_Annotation]
-
-
 def build(order: Order) -> None:
     """Write both splits."""
     write_places(order, {split: _plan(order, split) for split in order.dataset.splits if wanted(order, split)})
@@ -57,6 +31,9 @@ def build(order: Order) -> None:
 
 def _plan(order: Order, split: str) -> SplitPlan:
     path = order.source_folder / "annotations" / f"instances_{_FILES[split]}.json"
+    if not path.is_file():
+        remedy = "Give the COCO 2017 folder: --from DIR; without its training images add --option train=false."
+        raise InputError(f"{path}", expected="a COCO file", got="no such file", remedy=remedy)
     return SplitPlan(list(questions(path, _FILES[split], order.options)), (), [path], PAPER_SIZES[split])
 
 
@@ -65,37 +42,17 @@ def questions(path: Path, images: str, options: Mapping[str, object]) -> Iterato
 
     Raises `InputError` for anything but a COCO file.
     """
-    content = _read(path)
-    labels = {category.id: category.name for category in content.categories}
-    things: dict[int, list[Thing]] = {image.id: [] for image in content.images}
-    for number, annotation in enumerate(content.annotations):
-        if annotation.image_id not in things or annotation.category_id not in labels:
-            raise InputError(
-                f"{path}: annotation {number}",
-                expected="an image and a category of the file",
-                got=f"image {annotation.image_id}, category {annotation.category_id}",
-                remedy="Get the file again.",
-            )
-        x, y, width, height = annotation.bbox
+    file = read_coco_file(path)
+    things: dict[int, list[Thing]] = {image.id: [] for image in file.images}
+    for found in file.boxes:
+        x, y, width, height = found.bbox
         if width > 0 and height > 0:
             box = (x, y, x + width, y + height)
-            things[annotation.image_id].append(Thing(labels[annotation.category_id], box, bool(annotation.iscrowd)))
-    for image in sorted(content.images, key=lambda image: image.id):
+            things[found.image_id].append(Thing(file.labels[found.category_id], box, bool(found.iscrowd)))
+    for image in sorted(file.images, key=lambda image: image.id):
         size = image.width, image.height
         for place in places(eligible(things[image.id], size, options), size, options):
             yield Asked(f"{images}/{image.file_name}", place)
-
-
-def _read(path: Path) -> _File:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise InputError(
-            f"{path}",
-            expected="a COCO instances file",
-            got=getattr(error, "strerror", None) or str(error)[:160],
-            remedy="Give the COCO 2017 folder: --from DIR; without its training images add --option train=false.",
-        ) from error
 
 
 DATASET = Dataset(

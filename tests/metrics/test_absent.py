@@ -7,8 +7,8 @@ import pytest
 
 from boxlist.metrics.absent import AbsentTruth, score_absent
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth
+from boxlist.metrics.rows.absent import ABSENT_METRICS
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import ABSENT_METRICS
 from boxlist.protocols import protocol_named
 
 PIXEL = protocol_named("pixel_xyxy")

@@ -20,8 +20,8 @@ from boxlist.metrics.choices import (
 )
 from boxlist.metrics.inputs import GivenAnswer
 from boxlist.metrics.option_scores import OptionScore, option_scores_text
+from boxlist.metrics.rows.choices import OPTION_LIKELIHOOD_METRICS
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import OPTION_LIKELIHOOD_METRICS
 
 OPTIONS = ("A mug on a table", "A mug under a table", "A mug to the left of a table")
 

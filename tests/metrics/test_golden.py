@@ -21,8 +21,8 @@ import pytest
 from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.inputs import GivenAnswer, GroundTruth
 from boxlist.metrics.intervals import FewImagesWarning
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.metrics.summary import task_scores
-from boxlist.metrics.table import DENSE_BOX_METRICS
 from boxlist.protocols import protocol_named
 from boxlist.records import Record
 from boxlist.scanner import read_answer

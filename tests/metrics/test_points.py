@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer, PointTruth
 from boxlist.metrics.points import NEAR, REACH_COLUMNS, farthest, match_points, score_pointing
+from boxlist.metrics.rows.points import POINTING_METRICS
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import POINTING_METRICS
 from boxlist.protocols import PROTOCOLS
 from boxlist.records import Record
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer
+from boxlist.metrics.rows.shape_questions import SHAPE_QUESTION_METRICS
 from boxlist.metrics.shape_questions import (
     FORMS,
     ShapeQuestionTruth,
@@ -15,7 +16,6 @@ from boxlist.metrics.shape_questions import (
     score_shape_questions,
 )
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import SHAPE_QUESTION_METRICS
 
 if TYPE_CHECKING:
     from boxlist.metrics.shape_questions import Form, Reply

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from boxlist.metrics.inputs import GivenAnswer
+from boxlist.metrics.rows.structure import SPATIAL_COUNT_METRICS
 from boxlist.metrics.spatial_count import SpatialCountTruth, read_spatial_count, score_spatial_count
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import SPATIAL_COUNT_METRICS
 
 
 @pytest.mark.parametrize(

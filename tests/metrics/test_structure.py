@@ -9,9 +9,9 @@ import pytest
 
 from boxlist.errors import InputError
 from boxlist.metrics.inputs import GivenAnswer
+from boxlist.metrics.rows.structure import INVENTORY_METRICS
 from boxlist.metrics.structure import SLOT_KEYS, InventoryTruth, Slot, is_inventory, score_inventory
 from boxlist.metrics.summary import summarise
-from boxlist.metrics.table import INVENTORY_METRICS
 
 WORDS = {"color": ("red", "blue"), "shape": ("circle", "star"), "size": ("small", "large")}
 NONE = {"color": "none", "shape": "none", "size": "none"}

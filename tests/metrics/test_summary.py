@@ -10,8 +10,9 @@ import pytest
 
 from boxlist.errors import InputError
 from boxlist.metrics.intervals import FewImagesWarning
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.metrics.summary import MetricValue, summarise, task_scores
-from boxlist.metrics.table import DENSE_BOX_METRICS, METRICS
+from boxlist.metrics.table import METRICS
 
 few = pytest.mark.filterwarnings("ignore::boxlist.metrics.intervals.FewImagesWarning")
 

@@ -9,7 +9,7 @@ import pytest
 
 from boxlist.errors import InputError
 from boxlist.metrics.intervals import FewImagesWarning
-from boxlist.metrics.table import DENSE_BOX_METRICS
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.reports.score_command import score_files
 
 if TYPE_CHECKING:

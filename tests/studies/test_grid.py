@@ -11,6 +11,7 @@ from boxlist.errors import InputError
 from boxlist.studies.grid import Grid, plan_grid, with_overrides
 from boxlist.studies.pool import recipe_of
 from boxlist.studies.study_file import load_study, model_of, shipped_studies
+from boxlist.tasks.datasets.own.build import SPEC_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +138,20 @@ def test_an_adapter_that_nobody_gave_is_said_at_once(write_study: Callable[..., 
     study = load_study(file)
     model = with_overrides(model_of(study, "small"), adapters={"given": "me/x"}, tasks={}, model_args={})
     assert plan_grid(study, model).adapters["given"].path == "me/x"
+
+
+def test_a_set_of_the_users_own_may_be_the_task(
+    write_study: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOXLIST_DATA", str(tmp_path))
+    study = load_study(write_study())
+    own = "boxlist_dense_bbox_pets"
+    model = with_overrides(model_of(study, "small"), adapters={}, tasks={"dense": own}, model_args={})
+    with pytest.raises(InputError, match=f"expected the task {own}, got none in this version"):
+        plan_grid(study, model)
+    (tmp_path / "own" / "pets").mkdir(parents=True)
+    (tmp_path / "own" / "pets" / SPEC_FILE).touch()
+    assert plan_grid(study, model).runs[0].task == own
 
 
 @pytest.mark.parametrize(

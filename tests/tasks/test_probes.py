@@ -47,6 +47,12 @@ def test_rows_of_the_tables_exist_and_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_tag_says_whether_the_data_build_themselves(name: str) -> None:
+    needs = DATASETS[probe_named(name).dataset].needs
+    assert read_task_yaml(probe_named(name).yaml_path)["tag"] == ("boxlist" if needs is None else "boxlist_paper")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_metric_list_is_the_table_with_intervals(name: str) -> None:
     config = read_task_yaml(probe_named(name).yaml_path)
     expected: list[dict[str, object]] = [

@@ -52,8 +52,6 @@ def test_the_yaml_agrees_with_the_tables(name: str) -> None:
     assert probe.generation_kwargs.get("likelihood", False) is (probe.kind == "option_likelihood")
     stub = json.loads((probe.yaml_path.parent / config["dataset_kwargs"]["data_files"]["test"]).read_text())
     assert stub == {"dataset": probe.dataset, "split": "test"}
-    # what needs data of the user's own does not run under the tag of all others
-    assert config["tag"] == ("boxlist" if DATASETS[probe.dataset].needs is None else "boxlist_spatial")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
@@ -24,6 +24,7 @@ from boxlist.models.likelihood import encode, requested_rows, rows_of, score_all
 from boxlist.models.loading import load_processor_and_model
 from boxlist.models.prompts import rgb_part
 from boxlist.models.rows_in_flight import RowChoice, prefill
+from boxlist.models.seats import Boarded, Seat, answer_in_seats
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from boxlist.models.generation import GenerationOptions
     from boxlist.models.likelihood import Row
     from boxlist.models.prompts import Prompt
-    from boxlist.models.rows_in_flight import RowsInFlight
 
-# Rows change when this share of the batch is free.
-_WORTH_CHANGING = 1 / 8
 _ARGUMENTS = (
     "pretrained",
     "adapter",
@@ -53,23 +51,6 @@ _ARGUMENTS = (
     "attn_implementation",
     "seed",
 )
-
-
-class Seat(NamedTuple):
-    """A row of the batch, and the question that is answered in it."""
-
-    question: Question
-    prompt: str
-    frame_wh_px: tuple[int, int] | None
-    reader: RowReader
-
-    @property
-    def over(self) -> bool:
-        return self.reader.over or self.reader.tokens >= self.question.options.max_new_tokens
-
-    def answer(self) -> tuple[int, ModelAnswer]:
-        row = self.reader.answer()
-        return self.question.index, ModelAnswer(row.text, row.tokens, row.finish, self.prompt, self.frame_wh_px)
 
 
 class BoxlistHF(ChatModel):
@@ -232,44 +213,10 @@ class BoxlistHF(ChatModel):
             yield index, ModelAnswer(option_scores_text(scores), 0, LIKELIHOOD, prompt.text, frame)
 
     def _by_seats(self, pool: Sequence[Question]) -> Iterator[tuple[int, ModelAnswer]]:
-        """Up to `batch_size` rows at a time: rows that are over leave, and waiting questions take their places."""
-        waiting = deque(pool)
-        seats: list[Seat] = []
-        rows: RowsInFlight | None = None
-        while waiting or seats:
-            rows, seats = self._reseated(rows, seats, waiting)
-            for seat, token in zip(seats, rows.choose(), strict=True):
-                if not seat.over:
-                    seat.reader.feed([token])
-                    if seat.over:
-                        yield seat.answer()
-            if all(seat.over for seat in seats):
-                rows, seats = None, []
-            else:
-                rows.go_on()
+        """Up to `batch_size` rows at a time: waiting questions take the places of rows that are over."""
+        return answer_in_seats(pool, self.batch_size, self._boarded)
 
-    def _reseated(
-        self, rows: RowsInFlight | None, seats: list[Seat], waiting: deque[Question]
-    ) -> tuple[RowsInFlight, list[Seat]]:
-        """The rows and their seats, after those that are over gave way to waiting questions, or left."""
-        if rows is None:
-            return self._boarded([waiting.popleft() for _ in range(min(self.batch_size, len(waiting)))])
-        over = [place for place, seat in enumerate(seats) if seat.over]
-        if not over or len(over) < len(seats) * _WORTH_CHANGING or not rows.can_change:
-            return rows, seats
-        seats, coming = list(seats), min(len(over), len(waiting))
-        if coming:
-            joining, new_seats = self._boarded([waiting.popleft() for _ in range(coming)])
-            rows.replace(over[:coming], joining)
-            for place, seat in zip(over[:coming], new_seats, strict=True):
-                seats[place] = seat
-        if coming < len(over):
-            kept = [place for place, seat in enumerate(seats) if not seat.over]
-            rows.keep(kept)
-            seats = [seats[place] for place in kept]
-        return rows, seats
-
-    def _boarded(self, questions: Sequence[Question]) -> tuple[RowsInFlight, list[Seat]]:
+    def _boarded(self, questions: Sequence[Question]) -> Boarded:
         """Read the prompts of some questions."""
         prompts = [self._prompt(question, rgb_part) for question in questions]
         inputs = self._encode([prompt.messages for prompt in prompts])
@@ -284,7 +231,7 @@ class BoxlistHF(ChatModel):
         if share is not None:
             hidden = hidden_image_tokens(inputs, self._base.config, share, [self._generator(q) for q in questions])
         choices = [self._choice(question) for question in questions]
-        return prefill(self.model, inputs, choices, hidden=hidden, **options.to_hf()), seats
+        return Boarded(prefill(self.model, inputs, choices, hidden=hidden, **options.to_hf()), seats)
 
     def _choice(self, question: Question) -> RowChoice:
         options = question.options

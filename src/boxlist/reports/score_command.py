@@ -8,9 +8,10 @@ from typing import Any
 import boxlist
 from boxlist.metrics.boxes import score_boxes
 from boxlist.metrics.coco import read_coco
+from boxlist.metrics.rows.boxes import DENSE_BOX_METRICS
 from boxlist.metrics.saved_answers import read_saved_answers
 from boxlist.metrics.summary import task_scores
-from boxlist.metrics.table import DENSE_BOX_METRICS, definitions_sha256
+from boxlist.metrics.table import definitions_sha256
 from boxlist.protocols import protocol_named
 from boxlist.reports.output_files import check_output
 from boxlist.tasks.datasets.fingerprints import file_sha256

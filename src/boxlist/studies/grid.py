@@ -13,7 +13,7 @@ from boxlist.metrics.table import METRICS
 from boxlist.protocols import protocol_named
 from boxlist.reports.control_table import BOX_TARGET
 from boxlist.studies.study_file import BASE, AdapterSource, Study, StudyModel
-from boxlist.tasks.probes import probes
+from boxlist.tasks.probes import task_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -167,7 +167,8 @@ def _each(where: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> It
 
 
 def _refuse_missing_tasks(grid: Grid) -> None:
-    missing = dict.fromkeys(asked.task for asked in grid.runs if asked.task not in probes())
+    known = task_names()
+    missing = dict.fromkeys(asked.task for asked in grid.runs if asked.task not in known)
     if missing:
         role = next(role for role, task in grid.model.tasks.items() if task in missing)
         raise InputError(

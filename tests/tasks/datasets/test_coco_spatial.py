@@ -32,6 +32,9 @@ TRAIN: dict[int, list[tuple[int, float, float, float, float, int]]] = {
 }
 
 
+BOX: dict[str, Any] = {"id": 1, "image_id": 139, "category_id": 17, "bbox": [1, 2, 3, 4]}
+
+
 def write_coco(folder: Path, name: str, images: dict[int, Any], seeds: dict[int, int]) -> None:
     content: dict[str, Any] = {"info": {}, "licenses": [], "categories": CATEGORIES, "images": [], "annotations": []}
     for image_id, objects in images.items():
@@ -119,13 +122,13 @@ def test_images_that_are_not_as_annotated_are_dropped_and_counted(folder: Path) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"annotations": [BOX | {"image_id": 1}]}, "annotation 1: expected an image_id that images has, got 1"),
         (
-            {"annotations": [{"image_id": 1, "category_id": 17, "bbox": [1, 2, 3, 4]}]},
-            "annotation 0: expected an image",
+            {"annotations": [BOX | {"category_id": 9}]},
+            "annotation 1: expected a category_id that categories has, got 9",
         ),
-        ({"annotations": [{"image_id": 139, "category_id": 9, "bbox": [1, 2, 3, 4]}]}, "got image 139, category 9"),
-        ({"annotations": [{"image_id": 139, "category_id": 17, "bbox": [1, 2, 3]}]}, "expected a COCO instances file"),
-        ({"images": "none"}, "expected a COCO instances file, got Expected `array`"),
+        ({"annotations": [BOX | {"bbox": [1, 2, 3]}]}, "expected a COCO file with images, annotations and categories"),
+        ({"images": "none"}, "instances_val2017.json: expected a COCO file with images, annotations and categories"),
     ],
 )
 def test_a_wrong_file_is_one_line(folder: Path, change: dict[str, Any], message: str) -> None:

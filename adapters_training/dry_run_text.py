@@ -1,0 +1,56 @@
+"""A dry run in words, one line a matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boxlist.adapters_training.dry_run import DryRun
+
+_GIB = 2**30
+
+
+def dry_run_text(found: DryRun) -> str:
+    """What `boxlist train --dry-run` prints for people."""
+    rows = {
+        "base": _base(found),
+        "data": _data(found),
+        "modules": _modules(found),
+        "trainable": f"{found.trainable_parameters:,} parameters (rank {found.recipe.rank}, alpha {found.recipe.alpha})",
+        "a step": _step(found),
+        "memory": _memory(found),
+    }
+    return "\n".join(f"{name:<10} {words}" for name, words in rows.items())
+
+
+def _base(found: DryRun) -> str:
+    return f"{found.recipe.base}: {found.model_type}, {found.parameters:,} parameters; from {found.config_origin}"
+
+
+def _data(found: DryRun) -> str:
+    data = found.data
+    if data.images is None:
+        return f"{data.dataset}, train split: not built here (boxlist data list {data.dataset} says how)"
+    return f"{data.dataset}, train split: {data.images:,} images, {data.objects:,} objects"
+
+
+def _modules(found: DryRun) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in found.matched_modules.items())
+    return f"{counts}; {sum(found.matched_modules.values())} in all, each in the language part"
+
+
+def _step(found: DryRun) -> str:
+    recipe, tokens = found.recipe, found.tokens
+    split = f" ({recipe.accumulation} micro-batches of {recipe.batch_size})" if recipe.accumulation > 1 else ""
+    samples = f"{found.samples_per_step} samples{split}"
+    if tokens.mean is None or tokens.longest is None:
+        return f"{samples} of at most {tokens.at_most:,} tokens: at most {found.samples_per_step * tokens.at_most:,}"
+    mean = f"{tokens.mean:,.0f} tokens on average, {tokens.longest:,} at most, over {tokens.measured_on} of them"
+    return f"{samples} ({mean}): about {found.samples_per_step * tokens.mean:,.0f} tokens"
+
+
+def _memory(found: DryRun) -> str:
+    memory = found.memory
+    parts = ", ".join(f"{name} {size / _GIB:.2f}" for name, size in memory._asdict().items())
+    longest = "max_length" if found.tokens.longest is None else "the longest measured"
+    return f"about {memory.total / _GIB:.2f} GiB ({parts}), were all samples as long as {longest}"
