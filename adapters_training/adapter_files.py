@@ -26,12 +26,15 @@ def write_adapter(
     provenance = Provenance(adapter={"tensors_sha256": tensors_sha256(weights)}, training=dict(training), **plan)
     write_metadata(weights, {"format": "pt", DIGEST_KEY: write_provenance(folder, provenance)})
     (folder / LOSSES_FILE).write_text(json.dumps({"loss_per_step": list(losses)}) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(provenance), encoding="utf-8")
+    (folder / "README.md").write_text(card_text(provenance), encoding="utf-8")
     return provenance
 
 
-def _card(provenance: Provenance) -> str:
-    """The model card: what hubs read in its head, and the same in words."""
+def card_text(provenance: Provenance, scores_yaml: str = "", scores_words: str = "") -> str:
+    """The model card: what hubs read in its head, and the same in words.
+
+    `scores_yaml` is more for the head, whole lines of YAML; `scores_words` is Markdown for the end.
+    """
     recipe, training, data = provenance.recipe, provenance.training, provenance.data
     head = {
         "base_model": provenance.base["name"],
@@ -48,4 +51,10 @@ def _card(provenance: Provenance) -> str:
         f"{data['dataset']} ({data['split']} split). Loss of the first step {training['first_loss']:.3f}, of the last "
         f"{training['last_loss']:.3f}. `adapter_provenance.json` has everything else."
     )
-    return "\n".join(["---", *lines, "---", f"# {data['dataset']}, {provenance.protocol['name']}", "", words, ""])
+    title = f"# {data['dataset']}, {provenance.protocol['name']}"
+    return (
+        "\n".join(
+            ["---", *lines, *scores_yaml.splitlines(), "---", title, "", words, "", *scores_words.splitlines()]
+        ).rstrip("\n")
+        + "\n"
+    )

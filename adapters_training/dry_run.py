@@ -119,7 +119,7 @@ def dry_run(recipe: str | Path | Recipe) -> DryRun:
         matched_modules=counts,
         trainable_parameters=trainable,
         tokens=tokens,
-        memory=_memory(chosen, adapted, trainable, chosen.batch_size * _longest(tokens)),
+        memory=_memory(adapted, trainable, chosen.batch_size * _longest(tokens)),
     )
 
 
@@ -180,7 +180,7 @@ def _stop_ids(folder: Path, processor: Any) -> set[int]:
     return set(found) if isinstance(found, list) else {found}
 
 
-def _memory(recipe: Recipe, adapted: Any, trainable: int, tokens: int) -> Memory:
+def _memory(adapted: Any, trainable: int, tokens: int) -> Memory:
     """`tokens` are those of one micro-batch. The vision part is frozen and lies before the first pair: of it, nothing
     is kept for the backward pass."""
     config = adapted.get_base_model().config.get_text_config()

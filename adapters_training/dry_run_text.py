@@ -16,7 +16,8 @@ def dry_run_text(found: DryRun) -> str:
         "base": _base(found),
         "data": _data(found),
         "modules": _modules(found),
-        "trainable": f"{found.trainable_parameters:,} parameters (rank {found.recipe.rank}, alpha {found.recipe.alpha})",
+        "trainable": f"{found.trainable_parameters:,} parameters (rank {found.recipe.rank}, alpha "
+        f"{found.recipe.alpha})",
         "a step": _step(found),
         "memory": _memory(found),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from boxlist.controls.table import Controls
 from boxlist.errors import InputError, unknown_name
 from boxlist.tasks.probes import render_prompt
-from boxlist.tasks.truths import box_list_text, in_reading_order, inventory_text, spatial_count_text
+from boxlist.tasks.truths import box_list_text, in_reading_order, inventory_text, points_text, spatial_count_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,10 +89,17 @@ def box_list_answer(document: Document, teaching: Teaching, budget: int | None =
     return box_list_text(document, teaching.protocol, frame, ordered_objects(document, teaching)[:budget])
 
 
+def points_answer(document: Document, teaching: Teaching) -> str:
+    """Every point that the question asks for, from left to right."""
+    frame = teaching.frame_of(document) if teaching.frame_of is not None else None
+    return points_text(document, teaching.protocol, frame)
+
+
 BOX_LISTS = "dense_bbox"
 NO_LIST = "Only lists of boxes have a budget."
 ANSWERS: dict[str, Callable[[Document, Teaching, int | None], str]] = {
     BOX_LISTS: box_list_answer,
+    "pointing": lambda document, teaching, _: points_answer(document, teaching),
     "inventory": lambda document, *_: inventory_text(document),  # its prompt asks for reading order
     "spatial_count": lambda document, *_: spatial_count_text(document),
 }

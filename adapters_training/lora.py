@@ -7,11 +7,16 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from boxlist.adapters_training.optimizers import LANGUAGE, PROJECTOR, VISION
+from boxlist.adapters_training.recipe import ALL
 from boxlist.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from boxlist.adapters_training.recipe import Recipe
 
+_PROJECTORS = re.compile(r"projector|projection|merger|embed_vision|embed_audio")
 # Name parts of modules that see or hear. Their leaves are often named as those of the language part.
 _SENSES = re.compile(r"vision|visual|image|audio|projector|projection|multi_?modal|siglip|vit\b", re.IGNORECASE)
 # A name in a pattern that ends an alternative: `(q_proj|v_proj)` holds q_proj and v_proj.
@@ -57,8 +62,34 @@ def matched_targets(model: Any, pattern: str, where: str = "targets") -> Targets
             raise InputError(
                 where, expected="linear layers", got=f"{name} ({type(module).__name__})", remedy="Narrow the pattern."
             )
+    return _targets(found)
+
+
+def _targets(found: Mapping[str, Any]) -> Targets:
     cost = sum(module.in_features + module.out_features for module in found.values())
     return Targets(tuple(found), dict(sorted(Counter(name.rpartition(".")[2] for name in found).items())), cost)
+
+
+def all_linear(model: Any) -> Targets:
+    """Every linear layer of every part, but the one that gives the logits."""
+    import torch
+
+    head = model.get_output_embeddings()
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+    return _targets(found)
+
+
+def part_of(module: str, model: Any) -> str:
+    """`language`, `vision` or `projector` (what leads from the one to the other), by a module's or a pair's name."""
+    decoder = model.get_decoder()
+    inside = next(name for name, found in model.named_modules() if found is decoder)
+    if f".{inside}." in f".{module}":
+        return LANGUAGE
+    return PROJECTOR if _PROJECTORS.search(module) else VISION
 
 
 def attach_lora(model: Any, recipe: Recipe, revision: str | None = None) -> tuple[Any, Targets]:
@@ -68,12 +99,14 @@ def attach_lora(model: Any, recipe: Recipe, revision: str | None = None) -> tupl
     """
     import peft
 
-    targets = matched_targets(model, recipe.target_pattern, f"base {recipe.base}: targets {recipe.targets!r}")
+    where = f"base {recipe.base}: targets {recipe.targets!r}"
+    every = recipe.targets == ALL
+    targets = all_linear(model) if every else matched_targets(model, recipe.target_pattern, where)
     config = peft.LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=recipe.target_pattern,
+        target_modules=list(targets.modules) if every else recipe.target_pattern,
         bias="none",
         revision=revision,
     )

@@ -60,10 +60,13 @@ class Provenance:
         images = self.data["images"]
         return frozenset(image[key] for image in images for key in ("sha256", "pixels_sha256") if key in image)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The record as it is written."""
+        return {"schema": SCHEMA, **{name: getattr(self, name) for name in _LAYOUT}}
+
     def to_json(self) -> str:
         """The file's text: the same sections always give the same bytes."""
-        sections = {name: getattr(self, name) for name in _LAYOUT}
-        return json.dumps({"schema": SCHEMA, **sections}, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
 
 def text_sha256(text: str) -> str:
@@ -138,10 +141,10 @@ def check_adapter(
     if provenance is None:
         unchecked = "that base, protocol and prompt are those of its training, nor that no evaluation image was in it"
         return [f"{folder}: no {PROVENANCE_FILE}: cannot check {unchecked}."]
-    _check_belongs(folder, provenance)
+    check_belongs(folder, provenance)
     other_protocol = list(_protocol_differences(provenance, protocol))
     differences = [
-        *_base_differences(provenance, base_identity),
+        *base_differences(provenance, base_identity),
         *(() if any_protocol else other_protocol),
         *_prompt_differences(provenance, prompts),
         *_overlap(provenance, evaluation_images),
@@ -159,7 +162,8 @@ def check_adapter(
     return [f"{folder}: {words}." for words in [*other_protocol, *unknown]]
 
 
-def _check_belongs(folder: Path, provenance: Provenance) -> None:
+def check_belongs(folder: Path, provenance: Provenance) -> None:
+    """Raise `InputError` unless the weights and the provenance of a folder name each other's digest."""
     weights = folder / WEIGHTS_FILE
     if tensors_sha256(weights) != provenance.adapter["tensors_sha256"]:
         raise InputError(
@@ -179,7 +183,8 @@ def _check_belongs(folder: Path, provenance: Provenance) -> None:
         )
 
 
-def _base_differences(provenance: Provenance, identity: Mapping[str, Any]) -> Iterable[str]:
+def base_differences(provenance: Provenance, identity: Mapping[str, Any]) -> Iterable[str]:
+    """In what a base differs from the one that was trained on, in words; nothing where it is the same."""
     trained, used = _hashes(provenance.base_identity), _hashes(identity)
     differing = sorted(key for key in trained.keys() & used.keys() if trained[key] != used[key])
     if differing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxlist.adapters_training.held_out import Evaluate, read_evaluate
+from boxlist.adapters_training.optimizers import OPTIMIZERS, LearningRates, read_learning_rates
 from boxlist.adapters_training.pocket import CHECKPOINT
 from boxlist.adapters_training.rules import Rule, checked_values, one_of, refuse_missing, whole
 from boxlist.errors import InputError, unknown_name
@@ -26,15 +27,18 @@ _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 # Full-match patterns that reach the language part of Qwen3-VL, Gemma 4, PaliGemma-2 and Molmo2 and nothing else;
 # bare leaf names would reach into some vision towers too (notes: section 1).
 _ATTENTION = r".*\.language_model\.layers\.\d+\.self_attn\.({})"
+ALL = "all"
 TARGETS: dict[str, str] = {
     "qv": _ATTENTION.format("q_proj|v_proj"),
     "qkvo": _ATTENTION.format("q_proj|k_proj|v_proj|o_proj"),
     "qkvo_mlp": r".*\.language_model\.layers\.\d+\."
     r"(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))",
+    ALL: ".*",  # every linear layer but the output's, the eyes included
 }
 LIST_ORDERS = ("reading", "annotation", "random")
 SCHEDULES = ("constant", "linear", "cosine")
 DTYPES = ("float32", "bfloat16")
+QUANTISATIONS = ("none", "nf4")
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,15 @@ class Recipe:
     dropout: float = 0.0
     batch_size: int = 16
     accumulation: int = 1
+    learning_rates: LearningRates | None = None
+    optimizer: str = "adamw_torch"
     warmup_steps: int = 0
     schedule: str = "cosine"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     seed: int = 0
     dtype: str = "bfloat16"
+    quantisation: str = "none"
     max_length: int = 1024
     checkpoint_every: int = 50
     evaluate: Evaluate | None = None
@@ -73,7 +80,7 @@ class Recipe:
     @property
     def base_location(self) -> str:
         """Where the base is loaded from: a folder, or a hub id."""
-        return str(pocket_folder(self.base)) if self.base.startswith(_POCKET) else self.base
+        return base_location(self.base)
 
     def to_dict(self) -> dict[str, Any]:
         """All keys, defaults included, as the provenance records them."""
@@ -95,12 +102,15 @@ RULES: dict[str, Rule] = {
     "batch_size": whole(1, 4096),
     "accumulation": whole(1, 4096),
     "learning_rate": Rule(float, "a number above 0 and at most 1", lambda value: 0 < value <= 1),
+    "learning_rates": Rule(dict, "keys and values: vision, projector", bool),
+    "optimizer": one_of(OPTIMIZERS),
     "warmup_steps": whole(0, 1_000_000),
     "schedule": one_of(SCHEDULES),
     "weight_decay": Rule(float, "a number from 0 to 1", lambda value: 0 <= value <= 1),
     "max_grad_norm": Rule(float, "a number from 0 (off) to 1000", lambda value: 0 <= value <= 1000),
     "seed": whole(0, 2**32 - 1),
     "dtype": one_of(DTYPES),
+    "quantisation": one_of(QUANTISATIONS),
     "max_length": whole(16, 1_000_000),
     "checkpoint_every": whole(1, 1_000_000),
     "evaluate": Rule(dict, "keys and values: every, images, ...", bool),
@@ -133,18 +143,28 @@ def _checked_values(where: str, given: Mapping[Any, Any]) -> dict[str, Any]:
     values = checked_values(where, given, RULES)
     if "evaluate" in values:
         values["evaluate"] = read_evaluate(f"{where}: evaluate", values["evaluate"])
+    if "learning_rates" in values:
+        values["learning_rates"] = read_learning_rates(f"{where}: learning_rates", values["learning_rates"])
     return values
 
 
 def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
     """Check what one key alone cannot tell: names in other tables, the base, the pattern, warm-up against steps."""
-    probe_named(recipe.task)
-    if protocol_named(recipe.protocol).syntax == "point":
+    points = probe_named(recipe.task).kind == "pointing"
+    if protocol_named(recipe.protocol).writes_points != points:
+        wanted = "one that writes points" if points else "a box protocol"
         raise InputError(
-            f"{where}: protocol", expected="a box protocol", got=recipe.protocol, remedy="Point training is not built."
+            f"{where}: protocol", expected=wanted, got=recipe.protocol, remedy=f"{recipe.task} asks for it."
         )
     _check_base(recipe, where)
     _check_targets(recipe.targets, where)
+    if recipe.learning_rates is not None and recipe.targets != ALL:
+        raise InputError(
+            f"{where}: learning_rates",
+            expected=f"none, or targets: {ALL}",
+            got=f"targets: {recipe.targets[:80]}",
+            remedy="Only then are there parts beside the language part.",
+        )
     if recipe.warmup_steps >= recipe.steps:
         raise InputError(
             f"{where}: warmup_steps",
@@ -152,6 +172,11 @@ def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
             got=str(recipe.warmup_steps),
             remedy="Warm up for a part of the training only.",
         )
+
+
+def base_location(base: str) -> str:
+    """Where a base is loaded from, by the name that a recipe gives it: a folder, or a hub id."""
+    return str(pocket_folder(base)) if base.startswith(_POCKET) else base
 
 
 def pocket_folder(base: str) -> Path:

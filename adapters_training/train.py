@@ -16,6 +16,7 @@ from boxlist.adapters_training.collator import Collator, EncodedSamples, Encoder
 from boxlist.adapters_training.held_out import SPLIT, hold_out, keep_probe_log, probe_history, refuse_missing_tracker
 from boxlist.adapters_training.lists import Teaching, samples
 from boxlist.adapters_training.lora import Targets, attach_lora
+from boxlist.adapters_training.optimizers import optimizer_here, part_optimizer, refuse_missing_library
 from boxlist.adapters_training.plan import training_plan
 from boxlist.adapters_training.provenance import Provenance, read_provenance
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
@@ -89,6 +90,7 @@ def train(
     if folder.exists():
         return _finished(folder, plan, resume=resume)
     refuse_missing_tracker(chosen.evaluate)
+    refuse_missing_library(chosen)
     work = checkpoints.training_folder(folder)
     with checkpoints.alone(work):
         if folder.exists():  # another process finished it just now
@@ -134,7 +136,13 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
         raise InputError("dtype", expected="one that this GPU has", got="bfloat16", remedy="Use dtype: float32.")
     # On a CPU the weights stay float32 and only products are bfloat16 (autocast): about twice as fast as float32.
     weights = recipe.dtype if gpu else "float32"
-    loaded = load_processor_and_model(recipe.base_location, dtype=weights, device="cpu", revision=recipe.revision)
+    loaded = load_processor_and_model(
+        recipe.base_location,
+        dtype=weights,
+        device="cpu",
+        revision=recipe.revision,
+        quantisation=recipe.quantisation,
+    )
     tokenizer = loaded.processor.tokenizer
     end = end_of_turn(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base)
     protocol = protocol_named(recipe.protocol)
@@ -175,13 +183,15 @@ def _run(session: _Session, work: Path, progress: TextIO) -> TrainingLog:
     from boxlist.adapters_training.progress import StopRequest, Watch
 
     stop = StopRequest()
+    arguments = _arguments(session.recipe, work)
     trainer = Trainer(
         model=session.model,
-        args=_arguments(session.recipe, work),
+        args=arguments,
         train_dataset=session.data,
         data_collator=session.collator,
         compute_loss_func=token_weighted_loss,
         callbacks=[Watch(progress, stop)],
+        optimizers=(part_optimizer(session.model, session.recipe, arguments), None),
     )
     trainer.remove_callback(PrinterCallback)
     if session.probe is not None:
@@ -222,7 +232,7 @@ def _arguments(recipe: Recipe, work: Path) -> Any:
         warmup_steps=recipe.warmup_steps,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch",
+        optim=optimizer_here(recipe),
         seed=recipe.seed,
         data_seed=recipe.seed,
         bf16=recipe.dtype == "bfloat16",
@@ -250,7 +260,7 @@ def _publish(session: _Session, plan: Mapping[str, Any], log: TrainingLog, work:
         "trainable_parameters": recipe.rank * session.targets.parameters_per_rank,
         "loss_normalisation": LOSS_NORMALISATION,
         "samples_per_step": recipe.batch_size * recipe.accumulation,
-        "optimizer": "adamw_torch",
+        "optimizer": optimizer_here(recipe),
         "device": _device(),
         "end_of_turn": session.end_of_turn,
         "longest_sample_tokens": session.data.longest,

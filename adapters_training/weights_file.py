@@ -50,6 +50,11 @@ def provenance_digest(weights: str | Path) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
+def tensor_entries(weights: str | Path) -> dict[str, dict[str, Any]]:
+    """Type, shape and place of every tensor, by name, as the header of the file says them."""
+    return _header(Path(weights))[0]
+
+
 def write_metadata(weights: str | Path, metadata: Mapping[str, str]) -> None:
     """Replace the metadata of a safetensors file; the tensors stay as they are, and equal input gives equal bytes.
 
@@ -80,6 +85,8 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
             and all(isinstance(offset, int) for offset in offsets)
             and 0 <= offsets[0] <= offsets[1]
             and {"dtype", "shape"} <= entry.keys()
+            and isinstance(entry["shape"], list)
+            and all(isinstance(side, int) and side >= 0 for side in entry["shape"])
         ):
             raise _bad_weights(file, f"no valid entry for tensor {name[:80]!r}")
     return header, start

@@ -35,14 +35,24 @@ def spread(kind: Spread, values: NDArray[np.float64]) -> float:
     return float(np.median(values) if kind == "median" else np.std(values))
 
 
-def resampled_spreads(columns: Sequence[Spreading], n_images: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Each of `columns` over each resample of the images, `(resamples, len(columns))`, NaN where none has a value."""
+def resampled_spreads(
+    columns: Sequence[Spreading],
+    n_images: int,
+    resamples: int,
+    seed: int,
+    pictures: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Each of `columns` over each resample of the images, `(resamples, len(columns))`, NaN where none has a value.
+
+    With `pictures` (`pictures.pictures_of`) these are drawn, each with all values that are about it.
+    """
     if not n_images:
         return np.full((resamples, len(columns)), np.nan)
-    known = [(each.kind, np.flatnonzero(each.defined), each.values[each.defined]) for each in columns]
+    drawn = np.arange(n_images) if pictures is None else pictures
+    known = [(each.kind, drawn[each.defined], each.values[each.defined]) for each in columns]
     chunks = [
         np.stack([_OVER[kind](values, weights[:, places]) for kind, places, values in known], axis=1)
-        for weights in resample_weights(n_images, resamples, seed)
+        for weights in resample_weights(int(drawn.max()) + 1, resamples, seed)
     ]
     return np.concatenate(chunks)
 

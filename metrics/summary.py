@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from boxlist.metrics.intervals import (
     resampled_sums,
     wilson_interval,
 )
+from boxlist.metrics.pictures import count_pictures, picture_column, pictures_of
 from boxlist.metrics.spread import Spreading, resampled_spreads, spread
 from boxlist.metrics.table import METRICS, Metric
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 class MetricValue(TypedDict):
     """A figure, null where it is undefined, and its 95% interval, null where there is none.
 
-    `n` counts the images that the figure is about: those where its denominator is not 0, or its value defined.
-    `few_images` says that n is below 30, which makes intervals too narrow.
+    `n` counts the images that the figure is about: those where its denominator is not 0, or its value defined. Where
+    several questions are about one picture, it counts questions, and the value is one of questions too; but pictures
+    are resampled, each with all its questions, and a Wilson interval is over pictures. `few_images` says that the
+    pictures are fewer than 30, which makes intervals too narrow.
     """
 
     value: float | None
@@ -45,11 +48,12 @@ class MetricValue(TypedDict):
 
 
 class TaskScores(TypedDict):
-    """One task of scores.json."""
+    """One task of scores.json; `pictures` counts them where rows share some."""
 
     n: int
     seed: int
     resamples: int
+    pictures: NotRequired[int]
     metrics: dict[str, MetricValue]
     per_image: list[ImageRow]
 
@@ -67,7 +71,11 @@ def task_scores(
 ) -> TaskScores:
     """A task's entry in scores.json."""
     summary = summarise(rows, metrics, seed, resamples)
-    return TaskScores(n=len(rows), seed=seed, resamples=resamples, metrics=summary, per_image=list(rows))
+    scores = TaskScores(n=len(rows), seed=seed, resamples=resamples, metrics=summary, per_image=list(rows))
+    pictures = pictures_of(picture_column(rows))
+    if pictures is not None:
+        scores["pictures"] = int(pictures.max()) + 1
+    return scores
 
 
 def summarise(
@@ -75,28 +83,31 @@ def summarise(
 ) -> dict[str, MetricValue]:
     """Each metric's figure over the rows.
 
-    Warns `FewImagesWarning` for fewer than 30 rows. Raises `InputError` for an unknown metric, and for rows that lack
+    Warns `FewImagesWarning` for fewer than 30 pictures. Raises `InputError` for an unknown metric, and for rows that lack
     a metric's columns. No rows give null everywhere.
     """
     chosen = _named(metrics)
     needed = dict.fromkeys(column for metric in chosen for column in metric.columns)
-    return summarise_columns(to_columns(rows, needed), len(rows), metrics, seed, resamples)
+    columns = to_columns(rows, needed) | picture_column(rows)
+    return summarise_columns(columns, len(rows), metrics, seed, resamples)
 
 
 def summarise_columns(
     columns: Columns, n_images: int, metrics: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, MetricValue]:
-    """The same, from columns of `n_images` values."""
+    """The same, from columns of `n_images` values; a column `picture` says which of them are about one picture."""
     chosen = _named(metrics)
-    if n_images < FEW_IMAGES:
+    pictures = pictures_of(columns)
+    n_pictures = count_pictures(pictures, np.ones(n_images, dtype=np.bool_))
+    if n_pictures < FEW_IMAGES:
         warnings.warn(
-            f"{n_images} images are fewer than {FEW_IMAGES}: the intervals are narrower than they should be",
+            f"{n_pictures} images are fewer than {FEW_IMAGES}: the intervals are narrower than they should be",
             FewImagesWarning,
             stacklevel=2,
         )
     parts = {metric.name: metric_parts(metric, columns) for metric in chosen}
-    intervals = _bootstrap(chosen, parts, seed, resamples)
-    return {metric.name: _value(metric, parts[metric.name], intervals.get(metric.name)) for metric in chosen}
+    intervals = _bootstrap(chosen, parts, pictures, seed, resamples)
+    return {metric.name: _value(metric, parts[metric.name], intervals.get(metric.name), pictures) for metric in chosen}
 
 
 def metric_parts(metric: Metric, columns: Columns) -> Parts:
@@ -108,6 +119,14 @@ def metric_parts(metric: Metric, columns: Columns) -> Parts:
         return Parts(numerator, denominator, counted > 0)
     defined = ~np.isnan(numerator)
     return Parts(np.where(defined, numerator, 0.0), defined.astype(np.float64), defined)
+
+
+def by_picture(parts: Parts, pictures: NDArray[np.int64] | None) -> Parts:
+    """The parts added up by picture, `(n_pictures,)` each, for what resamples; as they are where no rows share one."""
+    if pictures is None:
+        return parts
+    numerator, denominator, counts = (np.bincount(pictures, part) for part in parts)
+    return Parts(numerator, denominator, counts > 0)
 
 
 def _named(metrics: Iterable[str]) -> list[Metric]:
@@ -157,18 +176,22 @@ def values_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bootstrap(
-    chosen: Iterable[Metric], parts: dict[str, Parts], seed: int, resamples: int
+    chosen: Iterable[Metric],
+    parts: dict[str, Parts],
+    pictures: NDArray[np.int64] | None,
+    seed: int,
+    resamples: int,
 ) -> dict[str, Interval | None]:
     """The percentile interval of every metric but maxima; ratios in one product, so that no other asks for more."""
     names = [metric.name for metric in chosen if metric.over_images == "ratio"]
     found: dict[str, Interval | None] = {}
     if names:
-        samples = resampled_values([parts[name] for name in names], resamples, seed)
+        samples = resampled_values([by_picture(parts[name], pictures) for name in names], resamples, seed)
         found |= zip(names, percentile_intervals(samples), strict=True)
     spreads = spreads_of([(metric, parts[metric.name]) for metric in chosen])
     if spreads:
         n_images = len(next(iter(parts.values())).counts)
-        samples = resampled_spreads(list(spreads.values()), n_images, resamples, seed)
+        samples = resampled_spreads(list(spreads.values()), n_images, resamples, seed, pictures)
         found |= zip(spreads, percentile_intervals(samples), strict=True)
     return found
 
@@ -193,17 +216,19 @@ def figure_of(metric: Metric, parts: Parts) -> float | None:
     return spread(metric.over_images, parts.numerator[parts.counts])
 
 
-def _value(metric: Metric, parts: Parts, interval: Interval | None) -> MetricValue:
-    n = int(np.count_nonzero(parts.counts))
+def _value(
+    metric: Metric, parts: Parts, interval: Interval | None, pictures: NDArray[np.int64] | None
+) -> MetricValue:
+    n_pictures = count_pictures(pictures, parts.counts)
     value = figure_of(metric, parts)
     kind: Literal["percentile", "wilson"] | None = "percentile" if interval else None
     if metric.is_rate and value is not None and value in (0.0, 1.0):
-        interval, kind = wilson_interval(value, n), "wilson"
+        interval, kind = wilson_interval(value, n_pictures), "wilson"
     return MetricValue(
         value=value,
         ci_low=interval.low if interval else None,
         ci_high=interval.high if interval else None,
-        n=n,
+        n=int(np.count_nonzero(parts.counts)),
         interval=kind,
-        few_images=n < FEW_IMAGES,
+        few_images=n_pictures < FEW_IMAGES,
     )

@@ -41,6 +41,7 @@ class Packed(NamedTuple):
 
     ids: NDArray[np.int64]  # (B, T)
     labels: NDArray[np.int64]  # (B, T), -100 where nothing is asked
+    weights: NDArray[np.float32]  # (B, T), what each token's loss counts
     segment: NDArray[np.int64]  # (B, T)
     positions: NDArray[np.int64]  # (3, B, T)
     kinds: NDArray[np.int64]  # (B, T), index into the lesson kinds, -1 elsewhere
@@ -50,10 +51,16 @@ class Packed(NamedTuple):
 
 
 class Packer:
-    """Turns lessons into packed sequences of one tokenizer."""
+    """Turns lessons into packed sequences of one tokenizer.
 
-    def __init__(self, family: Family, tokenizer: PreTrainedTokenizerFast, kinds: tuple[str, ...]) -> None:
+    With `rooted`, an answer of n tokens counts as the root of n, or short answers drown in long lists.
+    """
+
+    def __init__(
+        self, family: Family, tokenizer: PreTrainedTokenizerFast, kinds: tuple[str, ...], rooted: bool = False
+    ) -> None:
         self.family = family
+        self.rooted = rooted
         self.tokenizer = tokenizer
         self.kinds = kinds
         markup = family.markup
@@ -97,6 +104,7 @@ class Packer:
         packed = Packed(
             np.zeros(shape, np.int64),
             np.full(shape, -100, np.int64),
+            np.ones(shape, np.float32),
             np.full(shape, -1, np.int64),
             np.zeros((3, *shape), np.int64),
             np.full(shape, -1, np.int64),
@@ -118,6 +126,8 @@ class Packer:
             span = slice(at, at + len(ids))
             packed.ids[index, span] = ids
             packed.labels[index, span] = labels
+            if self.rooted:
+                packed.weights[index, span] = (len(labels) - labels.count(-100)) ** -0.5
             packed.segment[index, span] = number
             packed.positions[:, index, span] = first + np.arange(len(ids))
             packed.kinds[index, span] = self.kinds.index(lesson.kind)
@@ -194,7 +204,10 @@ def run_batch(model: Any, packer: Packer, packed: Packed) -> Scored:
     guesses = logits.argmax(-1)
     kinds = torch.from_numpy(packed.kinds)[:, 1:][asked]
     gaze = _gaze_loss(family, read.attention, packed, span.start)
-    return Scored(losses.mean(), gaze, read.sight, read.told, guesses == wanted, kinds, losses.detach())
+    weights = torch.from_numpy(packed.weights)[:, 1:][asked]
+    return Scored(
+        (losses * weights).sum() / weights.sum(), gaze, read.sight, read.told, guesses == wanted, kinds, losses.detach()
+    )
 
 
 def _gaze_loss(family: Family, attention: list[Tensor], packed: Packed, first_image: int) -> Tensor:
@@ -206,8 +219,7 @@ def _gaze_loss(family: Family, attention: list[Tensor], packed: Packed, first_im
         rows, places = np.nonzero(wanted >= 0)
         columns = first_image + wanted[rows, places]
         losses += [
-            -torch.log(layer[rows, head, places, columns].float() + 1e-4).mean()
-            for head in heads
+            -torch.log(layer[rows, :, places, columns][:, list(heads)].float() + 1e-4).mean()
             for layer in attention
             if len(rows)
         ]
@@ -241,12 +253,14 @@ class Leg:
     gaze: float = 0.0
     sight: float = 0.1
     told: float = 0.1
+    rooted: bool = False
 
 
 def train_leg(
     model: Any,
     heads: nn.ModuleList,
-    packer: Packer,
+    family: Family,
+    tokenizer: PreTrainedTokenizerFast,
     prompts: Mapping[str, str],
     leg: Leg,
     log: Callable[[str], None],
@@ -257,7 +271,8 @@ def train_leg(
     """
     import torch
 
-    weights = [*packer.family.language_weights(model), *heads.parameters()]
+    packer = Packer(family, tokenizer, KINDS, leg.rooted)
+    weights = [*family.language_weights(model), *heads.parameters()]
     cycle = leg.of_steps or leg.steps
     optimizer = torch.optim.AdamW(weights, lr=leg.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -267,9 +282,9 @@ def train_leg(
 
     def draw() -> tuple[Packed, CellTargets]:
         scenes, images = draw_batch(rng, leg.batch, leg.objects)
-        rooms = [classroom(scene, prompts, rng, packer.family) for scene in scenes]
+        rooms = [classroom(scene, prompts, rng, family) for scene in scenes]
         lessons = [draw_lessons(room, MIXES[leg.mix], leg.questions) for room in rooms]
-        return packer.pack(lessons, images, leg.limit), cell_targets(scenes, packer.family)
+        return packer.pack(lessons, images, leg.limit), cell_targets(scenes, family)
 
     started = time.monotonic()
     tally = np.zeros((len(KINDS), 3))

@@ -342,9 +342,13 @@ EVERYTHING: LessonWeights = {
     point: 5, point_by_part: 1, box: 4, attribute: 0.5, box_after: 2, name_at: 0.3, names: 2, total: 0.3, count_of: 3,
     spatial_count: 3, inventory: 3, form: 0.5, blind_list: 2.5,
 }  # fmt: skip
+SPARING: LessonWeights = {
+    point: 6, point_by_part: 1, box: 4, attribute: 0.5, box_after: 3, name_at: 0.3, names: 2, total: 1, count_of: 5,
+    spatial_count: 4, inventory: 1.5, form: 0.3, blind_list: 1,
+}  # fmt: skip
 MIXES = {
     "short": SHORT, "matching": MATCHING, "full": FULL, "counting": COUNTING, "last": LAST, "budgets": BUDGETS,
-    "reading": READING, "everything": EVERYTHING,
+    "reading": READING, "everything": EVERYTHING, "sparing": SPARING,
 }  # fmt: skip
 KINDS = tuple(dict.fromkeys(maker.__name__ for mix in MIXES.values() for maker in mix))
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boxlist.adapters_training.pocket.families import FAMILIES, Family
-from boxlist.adapters_training.pocket.language import Leg, Packer, train_leg
-from boxlist.adapters_training.pocket.lessons import KINDS, VOCABULARY, classroom, draw_lessons
+from boxlist.adapters_training.pocket.language import Leg, train_leg
+from boxlist.adapters_training.pocket.lessons import VOCABULARY, classroom, draw_lessons
 from boxlist.adapters_training.pocket.vision import dense_head, train_vision
 from boxlist.adapters_training.pocket.words import train_tokenizer
 from boxlist.tasks.datasets.shapes import draw_scene
@@ -123,7 +123,46 @@ PLANS = {
                 sight=0.1,
                 told=0.03,
             ),
-            Leg("everything", 500, 1.5e-3, seed=7, batch=12, questions=8, limit=320, gaze=0.4, sight=0.1, told=0.03),
+            Leg(
+                "everything",
+                200,
+                1.5e-3,
+                of_steps=500,
+                seed=7,
+                batch=12,
+                questions=8,
+                limit=320,
+                gaze=0.4,
+                sight=0.1,
+                told=0.03,
+            ),
+            Leg(
+                "sparing",
+                200,
+                1.5e-3,
+                of_steps=900,
+                seed=8,
+                batch=12,
+                questions=10,
+                limit=320,
+                gaze=1.0,
+                sight=0.1,
+                told=0.02,
+                rooted=True,
+            ),
+            Leg(
+                "sparing",
+                450,
+                7e-4,
+                seed=9,
+                batch=12,
+                questions=10,
+                limit=320,
+                gaze=1.0,
+                sight=0.1,
+                told=0.02,
+                rooted=True,
+            ),
         ),
         vision_steps=1200,
     ),
@@ -196,11 +235,10 @@ def train(family: Family, work: Path, out: Path, plan: Plan) -> None:
         train_vision(family, model, heads[0], plan.vision_steps, plan.vision_batch, plan.vision_rate, plan.seed, log)
         keep("vision.pt")
     take("vision.pt")
-    packer = Packer(family, tokenizer, KINDS)
     for number, leg in enumerate(plan.legs, start=1):
         name = f"leg{number}.pt"
         if not (work / name).exists():
-            train_leg(model, heads, packer, prompts, leg, log)
+            train_leg(model, heads, family, tokenizer, prompts, leg, log)
             keep(name)
         take(name)
     save(family, model, tokenizer, out)

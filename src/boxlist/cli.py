@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import boxlist
 from boxlist.commands import (
+    adapter,
     by_objects,
     compare,
     data,
@@ -105,6 +106,7 @@ COMMANDS: tuple[Command, ...] = (
     score.COMMAND,
     replay.COMMAND,
     train.COMMAND,
+    adapter.COMMAND,
     study.COMMAND,
     export.COMMAND,
     compare.COMMAND,

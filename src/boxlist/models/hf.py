@@ -18,6 +18,7 @@ from boxlist.metrics.option_scores import option_scores_text
 from boxlist.models.answers import LIKELIHOOD, ModelAnswer
 from boxlist.models.batches import plan_pools, question_seed, read_requests
 from boxlist.models.chat_model import ChatModel, whole_argument
+from boxlist.models.frames import resized_frames
 from boxlist.models.generation import without_hidden_defaults
 from boxlist.models.image_tokens import hidden_image_tokens
 from boxlist.models.likelihood import encode, requested_rows, rows_of, score_all
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from transformers import BatchFeature, GenerationConfig
 
     from boxlist.models.batches import Question
+    from boxlist.models.frames import Frame
     from boxlist.models.generation import GenerationOptions
     from boxlist.models.likelihood import Row
     from boxlist.models.prompts import Prompt
@@ -175,20 +177,8 @@ class BoxlistHF(ChatModel):
         )
         return inputs.to(self.device, dtype=self.model.dtype)
 
-    def _frames(self, inputs: BatchFeature, rows: int) -> list[tuple[int, int] | None]:
-        """Width and height of each row's resized image, where the protocol needs it."""
-        if not self.protocol.needs_frame:
-            return [None] * rows
-        grids = inputs.get("image_grid_thw")
-        patch = getattr(getattr(self.processor, "image_processor", None), "patch_size", None)
-        if grids is None or len(grids) != rows or not isinstance(patch, int):
-            raise InputError(
-                f"protocol {self.protocol.name}",
-                expected="one image a prompt, and a processor that tells its resized size (image_grid_thw)",
-                got=type(self.processor).__name__,
-                remedy="Use a protocol in pixels of the image, or normalised.",
-            )
-        return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
+    def _frames(self, inputs: BatchFeature, rows: int) -> list[Frame | None]:
+        return resized_frames(self.protocol, self.processor, inputs.get("image_grid_thw"), rows)
 
     def _way(self, options: GenerationOptions) -> Callable[[Sequence[Question]], Iterator[tuple[int, ModelAnswer]]]:
         if options.likelihood:

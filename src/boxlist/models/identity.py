@@ -90,14 +90,18 @@ def base_identity(pretrained: str | Path, revision: str | None = None) -> dict[s
     config.json says it.
     """
     folder = checkpoint_folder(str(pretrained), revision)
-    reading = {path for pattern in _READING_FILES for path in folder.glob(pattern) if path.is_file()}
     return {
         "model_type": str(read_json(folder / "config.json").get("model_type")),
         "config_sha256": _sha256_of_files([folder / "config.json"], folder),
         "generation_config_sha256": _sha256_of_files(folder.glob("generation_config.json"), folder),
-        "processor_sha256": _sha256_of_files(reading, folder),
+        "processor_sha256": _sha256_of_files(reading_files(folder), folder),
         "weights_sha256": _sha256_of_files(folder.glob("*.safetensors"), folder),
     }
+
+
+def reading_files(folder: Path) -> set[Path]:
+    """Tokenizer, processor and chat template of a checkpoint: what stands between words and the model's numbers."""
+    return {path for pattern in _READING_FILES for path in folder.glob(pattern) if path.is_file()}
 
 
 def checkpoint_rows(arguments: Mapping[str, object]) -> dict[str, Any]:

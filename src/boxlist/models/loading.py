@@ -30,6 +30,7 @@ __all__ = ["DTYPES", "Loaded", "adapter_sha256", "base_identity", "load_adapter"
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _SHOWN_KEYS = 3
+_NOT_QUANTISED = ("vision_tower", "visual", "embed_vision", "embed_audio", "audio_tower", "multi_modal_projector")
 
 
 class Loaded(NamedTuple):
@@ -49,12 +50,14 @@ def load_processor_and_model(
     revision: str | None = None,
     adapter_revision: str | None = None,
     attn_implementation: str | None = None,
+    quantisation: str = "none",
 ) -> Loaded:
     """Load through `AutoProcessor` and `AutoModelForImageTextToText`, by path or hub id.
 
     `dtype` auto is the checkpoint's own on a GPU and float32 on a CPU, where bfloat16 is slower and lets the answers
     depend on the batch. `device` auto is a GPU if there is one. `trust_remote_code` lets the checkpoint bring Python
-    code and run it. Raises `InputError` with the remedy when anything does not fit.
+    code and run it. With `quantisation` nf4 the
+    linear layers of the language part are stored in 4 bits (bitsandbytes). Raises `InputError` with the remedy when anything does not fit.
     """
     import torch
     from transformers import AutoModelForImageTextToText
@@ -72,6 +75,7 @@ def load_processor_and_model(
         use_safetensors=True,
         attn_implementation=attn_implementation,
         output_loading_info=True,
+        **_quantised(quantisation),
         **code,
     )
     _refuse_bad_weights(pretrained, report)
@@ -79,7 +83,7 @@ def load_processor_and_model(
         model = load_adapter(model, lora)
         if model.dtype == torch.float32:
             model = model.merge_and_unload()
-    return Loaded(processor, model.to(place).eval())
+    return Loaded(processor, (model if quantisation != "none" else model.to(place)).eval())
 
 
 def load_processor(pretrained: str, folder: Path, **code: bool) -> ProcessorMixin:
@@ -177,6 +181,25 @@ def _load_part(part: Any, pretrained: str, folder: Path, **options: Any) -> Any:
             if needs_code
             else "Check the folder, and that transformers is recent enough for this model.",
         ) from error
+
+
+def _quantised(quantisation: str) -> dict[str, Any]:
+    """What makes transformers store the language part in NF4; the eyes, the projector and the output stay as they are.
+
+    Such a model lies where it is loaded, so it is loaded to its place at once.
+    """
+    if quantisation == "none":
+        return {}
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantisation,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=["lm_head", *_NOT_QUANTISED],
+    )
+    return {"quantization_config": config, "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
 
 
 def _refuse_bad_weights(pretrained: str, report: dict[str, Any]) -> None:

@@ -80,6 +80,8 @@ _OF_STUDIES = (
     Column("prefix's TP@0.5", "separability_prefix@0.5"),
     Column("tail's F1@0.3", "separability_tail_f1@0.3"),
     Column("tail's F1@0.5", "separability_tail_f1@0.5"),
+    Column("count exact [95%]", "count_exact", interval=True),
+    Column("relation right [95%]", "spatial_accuracy", interval=True),
     Column("TP lost [95%]", "tp_lost@0.3", interval=True),
     Column("tokens saved", "tokens_saved"),
     Column("truth triggers", "truth_trigger_rate"),

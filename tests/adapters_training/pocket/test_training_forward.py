@@ -130,6 +130,25 @@ def _losses_alone(pocket: Pocket, image: np.ndarray[Any, Any], lesson: Lesson) -
     return losses
 
 
+@pytest.mark.parametrize("pocket", [GEMMA4.name], indirect=True)
+def test_generation_sees_as_training_does(pocket: Pocket) -> None:
+    """In full layers the model's own masks differ between the two."""
+    content = [{"type": "image", "image": Image.fromarray(images_of_noise(1)[0])}, {"type": "text", "text": "Count."}]
+    inputs = pocket.processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        training = pocket.model(**inputs).logits[:, -1]
+        generated = pocket.model.generate(
+            **inputs, max_new_tokens=1, output_logits=True, return_dict_in_generate=True
+        ).logits[0]
+    torch.testing.assert_close(generated, training, atol=1e-4, rtol=1e-4)
+
+
 def test_a_question_sees_the_picture_and_itself_only() -> None:
     seen = block_mask(np.array([[0, 0, 1, 1, 2, -1]]))[0]
     assert seen.astype(int).tolist() == [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from boxlist.errors import InputError, MissingExtraError
+from boxlist.errors import InputError
 from boxlist.models import MODELS
 from boxlist.models.generation import read_generation_kwargs
 from boxlist.models.vllm.arguments import ENGINE_ARGUMENTS, Setting, read_setting, sampling_fields
@@ -82,11 +82,11 @@ def test_what_vllm_has_not(name: str) -> None:
     )
 
 
-def test_without_vllm_the_extra_is_named(pocket_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vllm_it_says_where_to_install_it(pocket_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from boxlist.models.vllm import engine, model
 
     monkeypatch.setattr(engine, "find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"import vllm: expected it installed, got nothing. Run: pip install"):
+    with pytest.raises(InputError, match=r"boxlist_vllm: expected vLLM installed, got nothing. Install it, and"):
         model.BoxlistVLLM(pretrained=str(pocket_base))
     monkeypatch.setattr(engine, "find_spec", lambda name: None if name == "ray" else object())
     with pytest.raises(InputError, match=r"boxlist_vllm with ray: expected Ray installed, got nothing. Run: pip"):

@@ -165,7 +165,7 @@ def test_a_folder_without_whats_up_is_refused(own_data: Path, coco_folder: Path,
         ({**SIZES, "train_images": 0}, "data coco: expected 1 image or more in a split, got 0"),
         (
             {**SIZES, "subset": "train2017"},
-            "instances_train2017.json: expected a COCO detection file, got no such file",
+            "instances_train2017.json: expected a COCO file with images, annotations and categories, got no such file",
         ),
         ({**SIZES, "exclude": "images", "excluded": "chair"}, "expected 18 images that fit the choices, got 8"),
     ],

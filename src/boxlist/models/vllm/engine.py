@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.controls.hf_generation import RowReader
 from boxlist.controls.text_decoder import Vocabulary
-from boxlist.errors import BoxlistError, InputError, MissingExtraError, unknown_name
+from boxlist.errors import BoxlistError, InputError, unknown_name
 from boxlist.models.identity import adapter_folder, checkpoint_folder, read_json
 from boxlist.models.loading import DTYPES, load_processor
 from boxlist.models.vllm.adapters import rank_for
@@ -199,7 +199,12 @@ def _as_in_transformers(folder: Path) -> dict[str, Any]:
 
 def _need_libraries(setting: Setting) -> None:
     if find_spec("vllm") is None:
-        raise MissingExtraError("vllm", "vllm")
+        raise InputError(
+            "boxlist_vllm",
+            expected="vLLM installed",
+            got="nothing",
+            remedy="Install it, and boxlist behind it, in an environment of its own: it pins another transformers.",
+        )
     if "ray" in setting.engine.values() and find_spec("ray") is None:
         raise InputError(
             "boxlist_vllm with ray", expected="Ray installed", got="nothing", remedy="Run: pip install 'ray[default]'"
