@@ -102,4 +102,4 @@ def _stand_in(base: str) -> BaseConfig:
         )
     written = json.loads(file.read_text(encoding="utf-8"))
     config = AutoConfig.for_model(**written["config"])
-    return BaseConfig(config, f"a stand-in for its config.json, which could not be had; {written['values_from']}")
+    return BaseConfig(config, f"a stand-in for config.json, which could not be had: {written['values_from']}")

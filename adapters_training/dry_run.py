@@ -5,13 +5,15 @@ The model is built on torch's meta device, where tensors have shapes and no stor
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.adapters_training.base_config import base_config
 from boxlist.adapters_training.held_out import SPLIT, hold_out
-from boxlist.adapters_training.lora import attach_lora
+from boxlist.adapters_training.lora import attach_lora, parts_of
+from boxlist.adapters_training.optimizers import PAGED, PLAIN
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
 from boxlist.errors import InputError
 from boxlist.protocols import protocol_named
@@ -19,11 +21,13 @@ from boxlist.tasks.datasets.catalog import data_root, dataset_named, documents
 from boxlist.tasks.probes import probe_named
 
 if TYPE_CHECKING:
+    from boxlist.adapters_training.lora import Targets
     from boxlist.tasks.datasets.split_folder import Document
     from boxlist.tasks.probes import Probe
 
 _PROBED_TOKENS = 32  # the length that activations are counted at; attention's own matrix is small there
 _MEASURED_SAMPLES = 64
+_MOMENT_BYTES = {PLAIN: 4, PAGED: 1}
 _LOGIT_BYTES = 2 + 4 + 4  # of one logit: as computed, as float32 for the loss, and its gradient
 
 
@@ -68,6 +72,7 @@ class DryRun:
     parameters: int
     data: Data
     matched_modules: dict[str, int]
+    parts: dict[str, int]
     trainable_parameters: int
     tokens: Tokens
     memory: Memory
@@ -87,6 +92,7 @@ class DryRun:
             },
             "data": {**self.data._asdict(), "split": SPLIT},
             "matched_modules": self.matched_modules,
+            "modules_per_part": self.parts,
             "trainable_parameters": self.trainable_parameters,
             "samples_per_step": self.samples_per_step,
             "sample_tokens": self.tokens._asdict(),
@@ -105,7 +111,8 @@ def dry_run(recipe: str | Path | Recipe) -> DryRun:
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     check_recipe(chosen)
     base = base_config(chosen)
-    adapted, counts, trainable, parameters = _adapted(chosen, base.config)
+    adapted, targets, parameters = _adapted(chosen, base.config)
+    trainable = chosen.rank * targets.parameters_per_rank
     probe = probe_named(chosen.task)
     docs = _built_documents(chosen, probe)
     tokens = _tokens(chosen, probe, docs)
@@ -116,15 +123,16 @@ def dry_run(recipe: str | Path | Recipe) -> DryRun:
         model_type=str(base.config.model_type),
         parameters=parameters,
         data=Data(probe.dataset, None if docs is None else len(docs), objects),
-        matched_modules=counts,
+        matched_modules=targets.counts,
+        parts=dict(Counter(parts_of(adapted.get_base_model(), targets.modules).values())),
         trainable_parameters=trainable,
         tokens=tokens,
-        memory=_memory(adapted, trainable, chosen.batch_size * _longest(tokens)),
+        memory=_memory(chosen, adapted, trainable, chosen.batch_size * _longest(tokens)),
     )
 
 
-def _adapted(recipe: Recipe, config: Any) -> tuple[Any, dict[str, int], int, int]:
-    """The PEFT model on the meta device, its targets' counts, its trainable parameters, and those of its base."""
+def _adapted(recipe: Recipe, config: Any) -> tuple[Any, Targets, int]:
+    """The PEFT model on the meta device, its targets, and the parameters of its base."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -140,8 +148,7 @@ def _adapted(recipe: Recipe, config: Any) -> tuple[Any, dict[str, int], int, int
         ) from error
     parameters = sum(weight.numel() for weight in model.parameters())
     adapted, targets = attach_lora(model, recipe)
-    trainable = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
-    return adapted, targets.counts, trainable, parameters
+    return adapted, targets, parameters
 
 
 def _built_documents(recipe: Recipe, probe: Probe) -> list[Document] | None:
@@ -180,17 +187,31 @@ def _stop_ids(folder: Path, processor: Any) -> set[int]:
     return set(found) if isinstance(found, list) else {found}
 
 
-def _memory(adapted: Any, trainable: int, tokens: int) -> Memory:
-    """`tokens` are those of one micro-batch. The vision part is frozen and lies before the first pair: of it, nothing
-    is kept for the backward pass."""
+def _memory(recipe: Recipe, adapted: Any, trainable: int, tokens: int) -> Memory:
+    """`tokens` are those of one micro-batch. Of a frozen vision part, which lies before the first pair, nothing is kept
+    for the backward pass; of one that is trained (targets: all), what is kept is not counted."""
     config = adapted.get_base_model().config.get_text_config()
-    weights = sum(weight.numel() * weight.element_size() for weight in adapted.parameters() if not weight.requires_grad)
+    moments = _MOMENT_BYTES[recipe.optimizer]
     return Memory(
-        weights=weights,
-        adapter=trainable * (4 + 4 + 8),  # float32 weights and gradients, two moments of Adam
+        weights=_weight_bytes(adapted, four_bits=recipe.quantisation != "none"),
+        adapter=trainable * (4 + 4 + 2 * moments),  # float32 weights and gradients, two moments of Adam
         activations=tokens * _kept_bytes_per_token(adapted, config),
         logits=tokens * config.vocab_size * _LOGIT_BYTES,
     )
+
+
+def _weight_bytes(adapted: Any, *, four_bits: bool) -> int:
+    """The frozen weights as stored: in NF4 the linear layers of the language part take half a byte, and a scale each
+    64."""
+    import torch
+
+    frozen = {id(weight): weight for weight in adapted.parameters() if not weight.requires_grad}
+    total = sum(weight.numel() * weight.element_size() for weight in frozen.values())
+    if not four_bits:
+        return total
+    layers = [found for found in adapted.get_base_model().get_decoder().modules() if isinstance(found, torch.nn.Linear)]
+    linear = [layer.weight for layer in layers if id(layer.weight) in frozen]
+    return total - sum(weight.numel() * weight.element_size() - weight.numel() * 9 // 16 for weight in linear)
 
 
 def _kept_bytes_per_token(adapted: Any, config: Any) -> int:

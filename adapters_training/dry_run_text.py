@@ -13,7 +13,8 @@ _GIB = 2**30
 def dry_run_text(found: DryRun) -> str:
     """What `boxlist train --dry-run` prints for people."""
     rows = {
-        "base": _base(found),
+        "base": f"{found.recipe.base}: {found.model_type}, {found.parameters:,} parameters",
+        "config": found.config_origin,
         "data": _data(found),
         "modules": _modules(found),
         "trainable": f"{found.trainable_parameters:,} parameters (rank {found.recipe.rank}, alpha "
@@ -22,10 +23,6 @@ def dry_run_text(found: DryRun) -> str:
         "memory": _memory(found),
     }
     return "\n".join(f"{name:<10} {words}" for name, words in rows.items())
-
-
-def _base(found: DryRun) -> str:
-    return f"{found.recipe.base}: {found.model_type}, {found.parameters:,} parameters; from {found.config_origin}"
 
 
 def _data(found: DryRun) -> str:
@@ -37,7 +34,8 @@ def _data(found: DryRun) -> str:
 
 def _modules(found: DryRun) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in found.matched_modules.items())
-    return f"{counts}; {sum(found.matched_modules.values())} in all, each in the language part"
+    parts = ", ".join(f"{count} in the {part} part" for part, count in found.parts.items())
+    return f"{counts}; {parts}"
 
 
 def _step(found: DryRun) -> str:
@@ -53,5 +51,6 @@ def _step(found: DryRun) -> str:
 def _memory(found: DryRun) -> str:
     memory = found.memory
     parts = ", ".join(f"{name} {size / _GIB:.2f}" for name, size in memory._asdict().items())
+    unseen = "; the vision part's own activations are not counted" if len(found.parts) > 1 else ""
     longest = "max_length" if found.tokens.longest is None else "the longest measured"
-    return f"about {memory.total / _GIB:.2f} GiB ({parts}), were all samples as long as {longest}"
+    return f"about {memory.total / _GIB:.2f} GiB ({parts}), were all samples as long as {longest}{unseen}"

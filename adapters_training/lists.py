@@ -9,7 +9,14 @@ import numpy as np
 from boxlist.controls.table import Controls
 from boxlist.errors import InputError, unknown_name
 from boxlist.tasks.probes import render_prompt
-from boxlist.tasks.truths import box_list_text, in_reading_order, inventory_text, points_text, spatial_count_text
+from boxlist.tasks.truths import (
+    box_list_text,
+    in_reading_order,
+    inventory_text,
+    points_text,
+    referring_text,
+    spatial_count_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,6 +107,7 @@ NO_LIST = "Only lists of boxes have a budget."
 ANSWERS: dict[str, Callable[[Document, Teaching, int | None], str]] = {
     BOX_LISTS: box_list_answer,
     "pointing": lambda document, teaching, _: points_answer(document, teaching),
+    "referring": lambda document, teaching, _: referring_text(document, teaching.protocol),
     "inventory": lambda document, *_: inventory_text(document),  # its prompt asks for reading order
     "spatial_count": lambda document, *_: spatial_count_text(document),
 }

@@ -12,7 +12,7 @@ from boxlist.adapters_training.recipe import ALL
 from boxlist.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from boxlist.adapters_training.recipe import Recipe
 
@@ -83,13 +83,16 @@ def all_linear(model: Any) -> Targets:
     return _targets(found)
 
 
-def part_of(module: str, model: Any) -> str:
-    """`language`, `vision` or `projector` (what leads from the one to the other), by a module's or a pair's name."""
+def parts_of(model: Any, names: Iterable[str]) -> dict[str, str]:
+    """`language`, `vision` or `projector` (what leads from the one to the other) for modules or pairs, by their names.
+
+    `model` is the base; names may have more in front, as PEFT's have.
+    """
     decoder = model.get_decoder()
-    inside = next(name for name, found in model.named_modules() if found is decoder)
-    if f".{inside}." in f".{module}":
-        return LANGUAGE
-    return PROJECTOR if _PROJECTORS.search(module) else VISION
+    inside = next(f".{name}." for name, found in model.named_modules() if found is decoder)
+    return {
+        name: LANGUAGE if inside in f".{name}" else PROJECTOR if _PROJECTORS.search(name) else VISION for name in names
+    }
 
 
 def attach_lora(model: Any, recipe: Recipe, revision: str | None = None) -> tuple[Any, Targets]:

@@ -56,14 +56,13 @@ def part_optimizer(model: Any, recipe: Recipe, arguments: Any) -> Any:
         return None
     from transformers import Trainer
 
-    from boxlist.adapters_training.lora import part_of
+    from boxlist.adapters_training.lora import parts_of
 
-    base = model.get_base_model()
+    trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     rates = {LANGUAGE: None, VISION: recipe.learning_rates.vision, PROJECTOR: recipe.learning_rates.projector}
     groups: dict[str, list[Any]] = {part: [] for part in rates}
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            groups[part_of(name, base)].append(weight)
+    for name, part in parts_of(model.get_base_model(), trainable).items():
+        groups[part].append(trainable[name])
     kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
     return kind(
         [

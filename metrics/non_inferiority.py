@@ -12,7 +12,7 @@ docs/decisions/004-gate-verdicts.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -27,6 +27,7 @@ from boxlist.metrics.paired import (
     Pair,
     holm,
     images_in,
+    pair_by_picture,
     permutation_p,
     permuted_differences,
     ratio_value,
@@ -57,7 +58,9 @@ class Evidence:
 
     `worse_by` is how much worse the run is (negative: better), `bound` its one-sided 95% upper bound, `least` the lower
     end of its two-sided 95% interval, `p` the two-sided permutation p-value, `error` the standard error (None: no image
-    says how large it is), `jump` by how much an image that changed moved the metric, `n` the images it is about.
+    says how large it is), `jump` by how much an image that changed moved the metric, `n` the images it is about. Where
+    several questions are about one picture, `n` counts questions and `pictures` their pictures, and the images that
+    all else speaks of are pictures.
     """
 
     baseline: float | None
@@ -70,6 +73,12 @@ class Evidence:
     jump: float | None
     n: int
     none_worse: bool
+    pictures: int | None = None
+
+    @property
+    def n_pictures(self) -> int:
+        """How many pictures it is about: what resamples draw, and what its certainty rests on."""
+        return self.n if self.pictures is None else self.pictures
 
 
 class Judgement(NamedTuple):
@@ -93,14 +102,24 @@ def weigh(
     seed: int = 0,
     resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
+    pictures: NDArray[np.int64] | None = None,
 ) -> list[Evidence]:
-    """The evidence for each metric, `pairs` being (baseline, run) over the same images; metrics must be ratios."""
+    """The evidence for each metric, `pairs` being (baseline, run) over the same images; metrics must be ratios.
+
+    `pictures` says which images are about one picture (`pictures.pictures_of`).
+    """
     if not pairs:
         return []
-    samples = resampled_differences(pairs, resamples, seed)
-    permuted = permuted_differences(pairs, permutations, seed)
-    rows = zip(pairs, metrics, samples.T, permuted.T, strict=True)
-    return [_evidence(pair, metric, sampled, swapped) for pair, metric, sampled, swapped in rows]
+    drawn = [pair_by_picture(pair, pictures) for pair in pairs]
+    samples = resampled_differences(drawn, resamples, seed)
+    permuted = permuted_differences(drawn, permutations, seed)
+    found = []
+    for pair, by_picture, metric, sampled, swapped in zip(pairs, drawn, metrics, samples.T, permuted.T, strict=True):
+        evidence = _evidence(by_picture, metric, sampled, swapped)
+        if pictures is not None:
+            evidence = replace(evidence, n=images_in(pair), pictures=evidence.n)
+        found.append(evidence)
+    return found
 
 
 def judge(evidence: Sequence[Evidence], margins: Sequence[float]) -> list[Judgement]:
@@ -165,7 +184,7 @@ def _judgement(evidence: Evidence, margin: float, p: float | None, level: float)
         return Judgement("cannot tell", evidence, p, None, None, "undefined: no image that it is about")
     if evidence.worse_by > margin and p <= SIGNIFICANCE and evidence.least > 0:
         return Judgement("fail", evidence, p, detectable, None, "worse by more than the margin, beyond chance")
-    if evidence.bound < margin and evidence.n >= FEW_IMAGES:
+    if evidence.bound < margin and evidence.n_pictures >= FEW_IMAGES:
         return Judgement("pass", evidence, p, detectable, None, "worse by less than the margin, if at all")
     needed = _images_needed(evidence, margin, level)
     if evidence.bound < margin:
@@ -188,7 +207,7 @@ def _detectable(evidence: Evidence, margin: float, level: float) -> float | None
     """
     if evidence.jump is None:
         return None
-    variance, jump = (evidence.error or 0.0) ** 2, evidence.jump / evidence.n
+    variance, jump = (evidence.error or 0.0) ** 2, evidence.jump / evidence.n_pictures
     z_both = NormalDist().inv_cdf(1 - level / 2) + _Z_POWER
     beyond_chance = _root(z_both**2 * jump, z_both**2 * variance)
     beyond_margin = margin + _root(_Z_POWER**2 * jump, _Z_POWER**2 * (variance + jump * margin))
@@ -203,16 +222,16 @@ def _root(linear: float, constant: float) -> float:
 def _images_needed(evidence: Evidence, margin: float, level: float) -> int | None:
     """How many images would settle the line with 80% probability if the figures stay; None where no number would."""
     worse_by, error = evidence.worse_by or 0.0, evidence.error
-    least = max(FEW_IMAGES, evidence.n + 1)
+    least = max(FEW_IMAGES, evidence.n_pictures + 1)
     if evidence.none_worse:
         return max(FEW_IMAGES, ceil(log(SIGNIFICANCE) / log(1 - margin))) if margin < 1 else FEW_IMAGES
     if error is None:
-        return FEW_IMAGES if evidence.n < FEW_IMAGES else None
+        return FEW_IMAGES if evidence.n_pictures < FEW_IMAGES else None
     room = abs(worse_by - margin)
     if worse_by <= margin:
         ratio = (_Z_BOUND + _Z_POWER) * error / room if room else float("inf")
     else:
         z_level = NormalDist().inv_cdf(1 - level / 2)
         ratio = max((z_level + _Z_POWER) * error / worse_by, _Z_POWER * error / room)
-    needed = evidence.n * ratio**2
+    needed = evidence.n_pictures * ratio**2
     return max(least, ceil(needed)) if isfinite(needed) and needed <= MAX_IMAGES_NEEDED else None

@@ -1,7 +1,8 @@
 """Two runs over the same images: how far apart they are, and whether that could be chance.
 
 Images are resampled and swapped in pairs, for both runs at once: what makes an image hard or easy drops out of the
-difference. The interval is the percentile bootstrap's (as in `intervals`), the p-value a swap permutation's (Good 2005,
+difference. Where several questions are about one picture, that one is resampled and swapped with all its questions
+(`pictures`). The interval is the percentile bootstrap's (as in `intervals`), the p-value a swap permutation's (Good 2005,
 section 3.7): were there no difference, an image's two outcomes could change places. Pooled metrics are divided anew
 for every resample and every permutation.
 """
@@ -15,9 +16,11 @@ import numpy as np
 
 from boxlist.errors import InputError
 from boxlist.metrics.intervals import RESAMPLES, Interval, percentile_intervals
+from boxlist.metrics.pictures import pictures_of
 from boxlist.metrics.spread import resampled_spreads
 from boxlist.metrics.summary import (
     Parts,
+    by_picture,
     distinct_columns,
     figure_of,
     metric_parts,
@@ -48,7 +51,8 @@ class Difference(TypedDict):
     """One metric of two runs a and b; everything that is undefined is null.
 
     `difference` is b - a, with its 95% interval; `p` is two-sided; `detectable` is the smallest true difference that
-    so many images would have shown four times in five. `n` counts the images that the metric of either run is about.
+    so many images would have shown four times in five. `n` counts the images that the metric of either run is about;
+    where several questions are about one picture, the questions.
     """
 
     a: float | None
@@ -78,17 +82,20 @@ def paired_differences(
 ) -> dict[str, Difference]:
     """Each metric's difference b - a; columns hold one value an image, the same images in the same order.
 
+    A column `picture` of either says which of them are about one picture.
+
     A maximum (`max_repeat`) has values and a difference only: it hangs on one image, and swapping that one merely turns
     the sign, so neither an interval nor a permutation can say anything. A median or a standard deviation has an
     interval and no p: each of 10,000 permutations would have to be sorted anew. The same seed gives the same figures,
     and b against a gives the negative of a against b.
     """
     pairs = {name: metric_pair(name, a, b) for name in metrics}
+    pictures = pictures_of({**b, **a})
     ratios = [name for name in metrics if METRICS[name].over_images == "ratio"]
-    found = dict(
-        zip(ratios, _ratio_differences([pairs[name] for name in ratios], seed, resamples, permutations), strict=True)
-    )
-    found |= _spread_differences({name: pairs[name] for name in metrics if name not in found}, seed, resamples)
+    differences = _ratio_differences([pairs[name] for name in ratios], pictures, seed, resamples, permutations)
+    found = dict(zip(ratios, differences, strict=True))
+    others = {name: pairs[name] for name in metrics if name not in found}
+    found |= _spread_differences(others, pictures, seed, resamples)
     return {name: found[name] for name in metrics}
 
 
@@ -113,6 +120,11 @@ def metric_pair(name: str, a: Columns, b: Columns) -> Pair:
             remedy="Match the images first.",
         )
     return pair
+
+
+def pair_by_picture(pair: Pair, pictures: NDArray[np.int64] | None) -> Pair:
+    """Both runs' parts added up by picture, for what resamples and swaps; as they are where no images share one."""
+    return Pair(by_picture(pair.a, pictures), by_picture(pair.b, pictures))
 
 
 def metric_value(name: str, columns: Columns) -> float | None:
@@ -207,11 +219,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _ratio_differences(pairs: Sequence[Pair], seed: int, resamples: int, permutations: int) -> list[Difference]:
+def _ratio_differences(
+    pairs: Sequence[Pair], pictures: NDArray[np.int64] | None, seed: int, resamples: int, permutations: int
+) -> list[Difference]:
     if not pairs:
         return []
-    samples = resampled_differences(pairs, resamples, seed)
-    permuted = permuted_differences(pairs, permutations, seed)
+    drawn = [pair_by_picture(pair, pictures) for pair in pairs]
+    samples = resampled_differences(drawn, resamples, seed)
+    permuted = permuted_differences(drawn, permutations, seed)
     intervals = percentile_intervals(samples)
     return [
         _ratio_difference(pair, sampled, swapped, interval)
@@ -237,7 +252,9 @@ def _ratio_difference(
     )
 
 
-def _spread_differences(pairs: dict[str, Pair], seed: int, resamples: int) -> dict[str, Difference]:
+def _spread_differences(
+    pairs: dict[str, Pair], pictures: NDArray[np.int64] | None, seed: int, resamples: int
+) -> dict[str, Difference]:
     """The differences of metrics that are no ratios: of medians and standard deviations with their intervals."""
     found = {
         name: _without_interval(figure_of(METRICS[name], pair.a), figure_of(METRICS[name], pair.b), pair)
@@ -247,7 +264,7 @@ def _spread_differences(pairs: dict[str, Pair], seed: int, resamples: int) -> di
     if not a:
         return found
     n_images = len(next(iter(pairs.values())).a.counts)
-    sampled = [resampled_spreads(list(run.values()), n_images, resamples, seed) for run in (a, b)]
+    sampled = [resampled_spreads(list(run.values()), n_images, resamples, seed, pictures) for run in (a, b)]
     for name, interval in zip(a, percentile_intervals(sampled[1] - sampled[0]), strict=True):
         if interval is not None and found[name]["difference"] is not None:
             found[name] |= {"ci_low": interval.low, "ci_high": interval.high}

@@ -51,9 +51,9 @@ class TaskScores(TypedDict):
     """One task of scores.json; `pictures` counts them where rows share some."""
 
     n: int
+    pictures: NotRequired[int]
     seed: int
     resamples: int
-    pictures: NotRequired[int]
     metrics: dict[str, MetricValue]
     per_image: list[ImageRow]
 
@@ -73,9 +73,7 @@ def task_scores(
     summary = summarise(rows, metrics, seed, resamples)
     scores = TaskScores(n=len(rows), seed=seed, resamples=resamples, metrics=summary, per_image=list(rows))
     pictures = pictures_of(picture_column(rows))
-    if pictures is not None:
-        scores["pictures"] = int(pictures.max()) + 1
-    return scores
+    return scores if pictures is None else {"n": len(rows), "pictures": int(pictures.max()) + 1, **scores}
 
 
 def summarise(

@@ -136,10 +136,10 @@ def refusal(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> str:
             ),
         ),
         (
-            ["run", "--model", "boxlist_vllm", "--model-args", "pretrained=m", "--tasks", DENSE],
+            ["run", "--model", "boxlist_vlm", "--model-args", "pretrained=m", "--tasks", DENSE],
             (
-                "model 'boxlist_vllm': expected one of boxlist_hf, boxlist_openai, got an unknown name. "
-                "Did you mean boxlist_hf or boxlist_openai?"
+                "model 'boxlist_vlm': expected one of boxlist_hf, boxlist_openai, boxlist_vllm, got an unknown name. "
+                "Did you mean boxlist_vllm "
             ),
         ),
         (["run", "--model-args", "pretrained=m,protocol=norm100_xyxy", "--tasks", DENSE], "protocol 'norm100_xyxy': "),

@@ -49,7 +49,9 @@ class Plan:
 
 
 # The legs are the history of the committed weights. Of the first family's, the first three were cut short when they
-# learnt too slowly, and the last began from the weights of the one before it rounded to bfloat16.
+# learnt too slowly, and the last began from the weights of the one before it rounded to bfloat16. Of the second's, all
+# but the last were cut short; in the first leg heads 0 and 1 alone were told where to look, and up to the sixth each told
+# head counted as much as all that count.
 PLANS = {
     "qwen3vl": Plan(
         legs=(
@@ -69,7 +71,9 @@ PLANS = {
     ),
     "gemma4": Plan(
         legs=(
-            Leg("matching", 300, 1.5e-3, of_steps=600, seed=2, questions=10, limit=256, objects=(2, 8), gaze=0.6),
+            Leg(
+                "matching", 300, 1.5e-3, of_steps=600, seed=2, questions=10, limit=256, objects=(2, 8), gaze=0.6, told=0
+            ),
             Leg(
                 "reading",
                 100,

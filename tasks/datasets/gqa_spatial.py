@@ -2,8 +2,8 @@
 
 A question of GQA is kept when its program relates two single objects of the scene graph as left or right and its
 answer does not deny it; from then on only the two objects and their relation matter. The names of the scene graph have
-no qualifiers. Of GQA's balanced questions, train and val are in the proportion of the paper's two splits (943,000 to
-132,062 against 66,356 to 9,265), so those are taken.
+no qualifiers. Of GQA's balanced questions, train and val are in the proportion of the paper's two splits, so those
+are taken.
 """
 
 from __future__ import annotations

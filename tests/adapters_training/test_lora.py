@@ -8,85 +8,38 @@ import pytest
 import torch
 import transformers
 
-from boxlist.adapters_training.lora import attach_lora, matched_targets
+from boxlist.adapters_training.base_config import base_config
+from boxlist.adapters_training.lora import all_linear, attach_lora, matched_targets, parts_of
 from boxlist.adapters_training.recipe import TARGETS, Recipe
 from boxlist.errors import InputError
 
 
-def built(kind: str, config: Any) -> Any:
+def built(base: str) -> Any:
+    """The model of a stand-in, on the meta device."""
+    config = base_config(Recipe(base=base, task="", steps=1, learning_rate=1e-3)).config
     with torch.device("meta"):
-        return getattr(transformers, kind)(config)
-
-
-def gemma4_12b() -> Any:
-    """48 layers, every sixth one full attention with one key-value head and no v_proj."""
-    text = {
-        "hidden_size": 3840,
-        "num_hidden_layers": 48,
-        "layer_types": ["full_attention" if layer % 6 == 5 else "sliding_attention" for layer in range(48)],
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "head_dim": 256,
-        "global_head_dim": 512,
-        "num_global_key_value_heads": 1,
-        "attention_k_eq_v": True,
-        "num_kv_shared_layers": 0,
-        "intermediate_size": 15360,
-        "vocab_size": 262144,
-    }
-    return built("Gemma4UnifiedForConditionalGeneration", transformers.Gemma4UnifiedConfig(text_config=text))
-
-
-def qwen3vl_8b() -> Any:
-    text = {
-        "hidden_size": 4096,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "vocab_size": 151936,
-    }
-    config = transformers.Qwen3VLConfig(
-        text_config=text, vision_config={"out_hidden_size": 4096}, tie_word_embeddings=False
-    )
-    return built("Qwen3VLForConditionalGeneration", config)
-
-
-def paligemma2_3b() -> Any:
-    text = {
-        "model_type": "gemma2",
-        "hidden_size": 2304,
-        "num_hidden_layers": 26,
-        "intermediate_size": 9216,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 4,
-        "head_dim": 256,
-        "vocab_size": 257216,
-    }
-    vision = {
-        "model_type": "siglip_vision_model",
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
-    }
-    config = transformers.PaliGemmaConfig(text_config=text, vision_config=vision)
-    return built("PaliGemmaForConditionalGeneration", config)
+        return transformers.AutoModelForImageTextToText.from_config(config)
 
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
-    return {"gemma": gemma4_12b(), "qwen": qwen3vl_8b(), "paligemma": paligemma2_3b()}
+    return {
+        "gemma": built("google/gemma-4-12B-it"),
+        "qwen": built("Qwen/Qwen3-VL-8B-Instruct"),
+        "paligemma": built("google/paligemma2-3b-pt-224"),
+    }
 
 
 @pytest.mark.parametrize(
     ("model", "targets", "rank", "total", "counts"),
     [
-        # The paper's 42.7M, 41.5M, 2.6M and 10.4M; the totals to the last parameter are in notes/training.md.
+        # The papers' 42.7M, 2.6M to 41.5M, and 10.4M, to the last parameter.
         ("gemma", "qkvo", 32, 42_663_936, {"q_proj": 48, "k_proj": 48, "v_proj": 40, "o_proj": 48}),
-        ("gemma", "qv", 64, 41_549_824, {"q_proj": 48, "v_proj": 40}),
         ("gemma", "qv", 4, 2_596_864, {"q_proj": 48, "v_proj": 40}),
+        ("gemma", "qv", 8, 5_193_728, {"q_proj": 48, "v_proj": 40}),
+        ("gemma", "qv", 16, 10_387_456, {"q_proj": 48, "v_proj": 40}),
+        ("gemma", "qv", 32, 20_774_912, {"q_proj": 48, "v_proj": 40}),
+        ("gemma", "qv", 64, 41_549_824, {"q_proj": 48, "v_proj": 40}),
         ("qwen", "qv", 32, 15_335_424, {"q_proj": 36, "v_proj": 36}),
         ("qwen", "qkvo", 32, 30_670_848, {"q_proj": 36, "k_proj": 36, "v_proj": 36, "o_proj": 36}),
         (
@@ -105,6 +58,7 @@ def test_the_totals_are_those_of_the_paper(
     assert found.counts == counts
     assert found.parameters_per_rank * rank == total
     assert all(".language_model." in name for name in found.modules)
+    assert set(parts_of(models[model], found.modules).values()) == {"language"}
 
 
 @pytest.mark.parametrize(
@@ -134,3 +88,13 @@ def test_only_the_pairs_are_trainable(pocket_base: Any) -> None:
     assert targets.counts == {"q_proj": layers, "v_proj": layers}
     assert len(trainable) == 2 * 2 * layers
     assert not any("visual" in name for name in trainable)
+
+
+def test_every_linear_layer_has_its_part(models: dict[str, Any]) -> None:
+    found = all_linear(models["paligemma"])
+    parts = parts_of(models["paligemma"], found.modules)
+    assert "lm_head" not in found.modules
+    assert found.counts["fc1"] == 27
+    assert parts["model.multi_modal_projector.linear"] == "projector"
+    assert parts["model.vision_tower.encoder.layers.0.self_attn.q_proj"] == "vision"
+    assert parts["model.language_model.layers.0.mlp.up_proj"] == "language"

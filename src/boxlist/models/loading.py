@@ -56,8 +56,8 @@ def load_processor_and_model(
 
     `dtype` auto is the checkpoint's own on a GPU and float32 on a CPU, where bfloat16 is slower and lets the answers
     depend on the batch. `device` auto is a GPU if there is one. `trust_remote_code` lets the checkpoint bring Python
-    code and run it. With `quantisation` nf4 the
-    linear layers of the language part are stored in 4 bits (bitsandbytes). Raises `InputError` with the remedy when anything does not fit.
+    code and run it. With `quantisation` nf4 the linear layers of the language part are stored in 4 bits, and the model
+    stays where it is loaded. Raises `InputError` with the remedy when anything does not fit.
     """
     import torch
     from transformers import AutoModelForImageTextToText

@@ -93,7 +93,7 @@ class Engine:
             raise _refusal(where, error) from None
         except VLLMServerError as error:
             raise BoxlistError(
-                f"{where}: vLLM's engine broke down: {_last_line(error)} VLLM_LOGGING_LEVEL=INFO shows why; the same "
+                f"{where}: vLLM's engine broke down: {_told(error)} VLLM_LOGGING_LEVEL=INFO shows why; the same "
                 "command continues."
             ) from error
         if not reader.over and reader.tokens < fields["max_tokens"]:
@@ -185,7 +185,7 @@ def _started(pretrained: str, folder: Path, arguments: Mapping[str, Any]) -> Any
         raise InputError(
             pretrained,
             expected="a checkpoint and an engine that vLLM can start on this machine",
-            got=_last_line(error),
+            got=_told(error),
             remedy="Change the model arguments; VLLM_LOGGING_LEVEL=INFO shows all that vLLM says.",
         ) from error
 
@@ -221,11 +221,13 @@ def _dtype(name: str) -> str:
 
 
 def _refusal(where: str, error: Exception) -> BoxlistError:
-    return InputError(where, expected="what vLLM takes", got=_last_line(error), remedy="Change it, or use boxlist_hf.")
+    return InputError(where, expected="what vLLM takes", got=_told(error), remedy="Change it, or use boxlist_hf.")
 
 
-def _last_line(error: BaseException) -> str:
-    """pydantic says in its first line that something is wrong, and what it is in a later one."""
+def _told(error: BaseException) -> str:
+    """What is wrong, in one line. pydantic says first that something is, then where and what, then where to read on."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    shown = lines[2] if len(lines) > 2 and "validation error" in lines[0] else next(iter(lines), "")
-    return (shown or type(error).__name__)[:_SHOWN]
+    if lines and "validation error" in lines[0]:
+        lines = [line for line in lines[1:] if not line.startswith("For further information")]
+    text = next((line for line in lines if "error" in line.lower()), next(iter(lines), ""))
+    return (text or type(error).__name__)[:_SHOWN]
