@@ -206,12 +206,12 @@ def _weight_bytes(adapted: Any, *, four_bits: bool) -> int:
     import torch
 
     frozen = {id(weight): weight for weight in adapted.parameters() if not weight.requires_grad}
-    total = sum(weight.numel() * weight.element_size() for weight in frozen.values())
+    total = sum(int(weight.numel() * weight.element_size()) for weight in frozen.values())
     if not four_bits:
         return total
     layers = [found for found in adapted.get_base_model().get_decoder().modules() if isinstance(found, torch.nn.Linear)]
     linear = [layer.weight for layer in layers if id(layer.weight) in frozen]
-    return total - sum(weight.numel() * weight.element_size() - weight.numel() * 9 // 16 for weight in linear)
+    return total - sum(int(weight.numel() * weight.element_size() - weight.numel() * 9 // 16) for weight in linear)
 
 
 def _kept_bytes_per_token(adapted: Any, config: Any) -> int:

@@ -117,7 +117,8 @@ def weigh(
     for pair, by_picture, metric, sampled, swapped in zip(pairs, drawn, metrics, samples.T, permuted.T, strict=True):
         evidence = _evidence(by_picture, metric, sampled, swapped)
         if pictures is not None:
-            evidence = replace(evidence, n=images_in(pair), pictures=evidence.n)
+            figures = ratio_value(pair.a), ratio_value(pair.b)  # the same but for rounding
+            evidence = replace(evidence, baseline=figures[0], run=figures[1], n=images_in(pair), pictures=evidence.n)
         found.append(evidence)
     return found
 

@@ -2,9 +2,9 @@
 
 Images are resampled and swapped in pairs, for both runs at once: what makes an image hard or easy drops out of the
 difference. Where several questions are about one picture, that one is resampled and swapped with all its questions
-(`pictures`). The interval is the percentile bootstrap's (as in `intervals`), the p-value a swap permutation's (Good 2005,
-section 3.7): were there no difference, an image's two outcomes could change places. Pooled metrics are divided anew
-for every resample and every permutation.
+(`pictures`). The interval is the percentile bootstrap's (as in `intervals`), the p-value a swap permutation's (Good
+2005, section 3.7): were there no difference, an image's two outcomes could change places. Pooled metrics are divided
+anew for every resample and every permutation.
 """
 
 from __future__ import annotations

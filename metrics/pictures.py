@@ -1,9 +1,9 @@
 """Which rows are about one picture: they are drawn together in every resample, and change places together.
 
-A probe may ask one picture several questions, whose answers fail together; as if each had a picture of its own, intervals
-would be too narrow. So the sums of the columns are added up by picture first, and then pictures are resampled (a
-cluster bootstrap: Davison and Hinkley 1997, section 3.8). Rows say it in the key `picture`; rows without it are a
-picture each, and nothing is added up.
+A probe may ask one picture several questions, whose answers fail together; as if each had a picture of its own,
+intervals would be too narrow. So the sums of the columns are added up by picture first, and then pictures are
+resampled (a cluster bootstrap: Davison and Hinkley 1997, section 3.8). Rows say it in the key `picture`; rows without
+it are a picture each, and nothing is added up.
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def summarise(
 ) -> dict[str, MetricValue]:
     """Each metric's figure over the rows.
 
-    Warns `FewImagesWarning` for fewer than 30 pictures. Raises `InputError` for an unknown metric, and for rows that lack
-    a metric's columns. No rows give null everywhere.
+    Warns `FewImagesWarning` for fewer than 30 pictures. Raises `InputError` for an unknown metric, and for rows that
+    lack a metric's columns. No rows give null everywhere.
     """
     chosen = _named(metrics)
     needed = dict.fromkeys(column for metric in chosen for column in metric.columns)
@@ -123,7 +123,7 @@ def by_picture(parts: Parts, pictures: NDArray[np.int64] | None) -> Parts:
     """The parts added up by picture, `(n_pictures,)` each, for what resamples; as they are where no rows share one."""
     if pictures is None:
         return parts
-    numerator, denominator, counts = (np.bincount(pictures, part) for part in parts)
+    numerator, denominator, counts = (np.bincount(pictures, part).astype(np.float64) for part in parts)
     return Parts(numerator, denominator, counts > 0)
 
 
@@ -214,9 +214,7 @@ def figure_of(metric: Metric, parts: Parts) -> float | None:
     return spread(metric.over_images, parts.numerator[parts.counts])
 
 
-def _value(
-    metric: Metric, parts: Parts, interval: Interval | None, pictures: NDArray[np.int64] | None
-) -> MetricValue:
+def _value(metric: Metric, parts: Parts, interval: Interval | None, pictures: NDArray[np.int64] | None) -> MetricValue:
     n_pictures = count_pictures(pictures, parts.counts)
     value = figure_of(metric, parts)
     kind: Literal["percentile", "wilson"] | None = "percentile" if interval else None

@@ -20,7 +20,7 @@ from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 from boxlist.tasks.datasets.catalog import class_names, documents
 from boxlist.tasks.datasets.pictures import open_picture
 from boxlist.tasks.kinds import KINDS
-from boxlist.tasks.probes import render_prompt
+from boxlist.tasks.probes import render_prompt, with_pictures
 from boxlist.tasks.sealed import unseal
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _process(kind: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[
     if protocol is None or (protocol.writes_points and not KINDS[kind].reads_points):
         protocol = protocol_named(DEFAULT_PROTOCOL)
     answer = GivenAnswer(document["image_id"], sealed.text, sealed.triggered, sealed.frame, sealed.tokens)
-    row = KINDS[kind].score([answer], [document], protocol)[0]
+    (row,) = with_pictures(KINDS[kind].score([answer], [document], protocol), [document])
     figures: dict[str, Any] = {IMAGES: row}
     for name in KINDS[kind].metrics:
         ends = ("",) if METRICS[name].over_images == "maximum" else ("", "_ci_low", "_ci_high")

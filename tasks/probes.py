@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from boxlist.errors import InputError, unknown_name
+from boxlist.metrics.pictures import PICTURE
 from boxlist.metrics.table import METRICS
 from boxlist.tasks.datasets.catalog import data_root
 from boxlist.tasks.datasets.own.sets import own_probes
@@ -142,7 +143,17 @@ def score_rows(
         by_image[answer.image_id] = answer
     asked = [document for document in documents if document["image_id"] in by_image]
     kind = KINDS[probe.kind]
-    return kind.across(kind.score([by_image[document["image_id"]] for document in asked], asked, protocol))
+    rows = kind.score([by_image[document["image_id"]] for document in asked], asked, protocol)
+    return kind.across(with_pictures(rows, asked))
+
+
+def with_pictures(rows: Sequence[ImageRow], documents: Sequence[Document]) -> list[ImageRow]:
+    """The rows of documents, in one order; those whose document names its picture name it too, and so are resampled
+    with all others about it."""
+    return [
+        {**row, PICTURE: document["picture"]} if "picture" in document else row
+        for row, document in zip(rows, documents, strict=True)
+    ]
 
 
 class _Loader(yaml.SafeLoader):

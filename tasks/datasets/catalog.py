@@ -77,6 +77,7 @@ _ROWS = (
 )
 DATASETS: dict[str, Dataset] = {row.name: row for row in _ROWS}
 _AS_BUILT: Mapping[str, Value] = {}
+_PICTURE_DIGITS = 16
 
 
 def dataset_named(name: str) -> Dataset:
@@ -108,7 +109,11 @@ def documents(name: str, split: str, *, verify: bool = False) -> list[Document]:
     The list of files, their sizes and the annotations' hash are always checked; `verify=True` hashes every image too.
     Raises `InputError` when the files are not those of the manifest.
     """
-    return read_split(dataset_folder(name, split), name, split, verify=verify)
+    found = read_split(dataset_folder(name, split), name, split, verify=verify)
+    if dataset_named(name).shares_pictures:
+        for document in found:
+            document["picture"] = document["pixels_sha256"][:_PICTURE_DIGITS]
+    return found
 
 
 def dataset_sha256(name: str, split: str) -> str:

@@ -62,6 +62,7 @@ DATASET = Dataset(
     SOURCE,
     build,
     size=f"{PAPER_SIZES['test']:,} in the paper",
+    shares_pictures=True,
     needs=Needs(
         "the COCO 2017 folder, with annotations/instances_*2017.json, train2017/ and val2017/",
         "https://cocodataset.org/#download",

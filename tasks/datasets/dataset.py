@@ -61,6 +61,7 @@ class Order:
 class Dataset:
     """A data set: `build(order)` writes one folder a split (`order.folder / split`), equal for equal input.
 
+    `shares_pictures` says that one picture may be asked several questions, so that documents name theirs.
     `folder` is where it lies under the data root, by default its name and version. `size` says for people how much the
     test split holds, as it is built by default: images, where it says no other.
     """
@@ -75,6 +76,7 @@ class Dataset:
     options: tuple[Option, ...] = ()
     folder: str = ""
     size: str = ""
+    shares_pictures: bool = False
 
     @property
     def folder_name(self) -> str:

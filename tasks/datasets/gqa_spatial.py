@@ -2,8 +2,7 @@
 
 A question of GQA is kept when its program relates two single objects of the scene graph as left or right and its
 answer does not deny it; from then on only the two objects and their relation matter. The names of the scene graph have
-no qualifiers. Of GQA's balanced questions, train and val are in the proportion of the paper's two splits, so those
-are taken.
+no qualifiers. GQA's balanced questions are taken, train and val.
 """
 
 from __future__ import annotations
@@ -185,6 +184,7 @@ DATASET = Dataset(
     SOURCE,
     build,
     size=f"{PAPER_SIZES['test']:,} in the paper",
+    shares_pictures=True,
     needs=Needs(
         "GQA's folder, with {train,val}_sceneGraphs.json, {train,val}_balanced_questions.json and images/",
         "https://cs.stanford.edu/people/dorarad/gqa/download.html",

@@ -216,6 +216,7 @@ DATASET = Dataset(
     "PixMo-Points (huggingface.co/datasets/allenai/pixmo-points)",
     build,
     size="100 questions",
+    shares_pictures=True,
     needs=Needs(
         "a download of allenai/pixmo-points, with allenai/pixmo-points-eval in a folder pixmo-points-eval inside",
         "https://huggingface.co/datasets/allenai/pixmo-points",

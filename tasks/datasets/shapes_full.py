@@ -164,5 +164,13 @@ FULL = Dataset(
     "shapes_full", VERSION, LICENCE, SOURCE, build_full, ("test",), options=OPTIONS, size="64; 8,220 with sample=all"
 )
 QUESTIONS = Dataset(
-    "shapes_questions", VERSION, LICENCE, SOURCE, build_questions, ("test",), options=OPTIONS, size="443 questions"
+    "shapes_questions",
+    VERSION,
+    LICENCE,
+    SOURCE,
+    build_questions,
+    ("test",),
+    options=OPTIONS,
+    size="443 questions",
+    shares_pictures=True,
 )

@@ -60,5 +60,12 @@ def _name(scene: Document) -> str:
 
 
 DATASET = Dataset(
-    "shapes_pointing", 1, shapes_split.LICENCE, shapes_split.SOURCE, build, (SPLIT,), size="481 questions"
+    "shapes_pointing",
+    1,
+    shapes_split.LICENCE,
+    shapes_split.SOURCE,
+    build,
+    (SPLIT,),
+    size="481 questions",
+    shares_pictures=True,
 )

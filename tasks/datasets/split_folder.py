@@ -38,7 +38,8 @@ class DocumentObject(TypedDict):
 class Document(TypedDict):
     """One question about one image. `image_id` is the document's own, unique in its split: documents that ask one image
     several things differ in it and share `file`, which is absolute. `answer` stands only where a question has one; each
-    kind of probe reads its own keys of it."""
+    kind of probe reads its own keys of it. `picture` stands only in sets that may ask a picture several things, and is
+    equal for equal pixels."""
 
     image_id: int
     file: str
@@ -49,6 +50,7 @@ class Document(TypedDict):
     answer: NotRequired[dict[str, Any]]
     sha256: str
     pixels_sha256: str
+    picture: NotRequired[str]
 
 
 def make_object(label: str, box_xyxy_px: Sequence[float], **attributes: Any) -> DocumentObject:

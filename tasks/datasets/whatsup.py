@@ -148,6 +148,7 @@ def _row(subset: Subset) -> Dataset:
         size=f"{subset.size:,}",
         needs=_NEEDS,
         options=(Option("seed", 0, "of the order of the captions"),),
+        shares_pictures=not subset.images.startswith("controlled_"),
     )
 
 

@@ -60,7 +60,11 @@ def test_only_recipes_that_say_all_touch_anything_but_the_language_part(dry_runs
     ("recipe", "trainable", "modules"),
     [
         ("gemma4_insplad_qkvo_r32", 42_663_936, {"q_proj": 48, "k_proj": 48, "v_proj": 40, "o_proj": 48}),
+        ("gemma4_insplad_qv_r4", 2_596_864, {"q_proj": 48, "v_proj": 40}),
         ("gemma4_insplad_qv_r8", 5_193_728, {"q_proj": 48, "v_proj": 40}),
+        ("gemma4_insplad_qv_r16", 10_387_456, {"q_proj": 48, "v_proj": 40}),
+        ("gemma4_insplad_qv_r32", 20_774_912, {"q_proj": 48, "v_proj": 40}),
+        ("gemma4_insplad_qv_r64", 41_549_824, {"q_proj": 48, "v_proj": 40}),
         ("qwen3vl_insplad_qv_r32", 15_335_424, {"q_proj": 36, "v_proj": 36}),
         ("qwen3vl_insplad_qv_r8", 3_833_856, {"q_proj": 36, "v_proj": 36}),
     ],
@@ -119,13 +123,19 @@ def test_a_base_that_cannot_be_had_and_has_no_stand_in_is_refused() -> None:
         dry_run(unknown)
 
 
-def test_a_model_that_is_unknown_or_sees_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_unknown_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "new_kind"}')
     with pytest.raises(InputError, match=r"expected a model that this transformers knows, got .*new_kind"):
         dry_run(dataclasses.replace(POCKET, base=str(tmp_path)))
-    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(InputError, match=r"expected a model for images and text, got Unrecognized configuration"):
-        dry_run(dataclasses.replace(POCKET, base=str(tmp_path)))
+
+
+def test_a_model_that_sees_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("Unrecognized configuration class GPT2Config\nModel type should be one of many")
+
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_config", refuse)
+    with pytest.raises(InputError, match=r"expected a model for images and text, got .* GPT2Config\. Choose another"):
+        dry_run(POCKET)
 
 
 def test_a_real_config_is_preferred_to_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

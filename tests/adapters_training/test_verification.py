@@ -28,11 +28,11 @@ def adapter(trained: TrainedAdapter, tmp_path: Path) -> Path:
 
 
 def outcomes(folder: Path, base: Path | None = None) -> dict[str, str]:
-    return {finding.matter: finding.outcome for finding in verify_adapter(folder, base and str(base))}
+    return {finding.matter: finding.outcome for finding in verify_adapter(folder, None if base is None else str(base))}
 
 
 def words(folder: Path, outcome: str, base: Path | None = None) -> list[str]:
-    found = verify_adapter(folder, base and str(base))
+    found = verify_adapter(folder, None if base is None else str(base))
     return [finding.words for finding in found if finding.outcome == outcome]
 
 

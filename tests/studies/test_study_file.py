@@ -68,7 +68,7 @@ def test_a_files_own_keys_win_over_what_it_includes(tmp_path: Path) -> None:
             "mine.yaml: key 'titel': expected one of asks, blocks, columns, include, models, ",
         ),
         ("title: Mine\n", "", "mine.yaml: title: expected a value, got nothing. Add the key."),
-        ("[target,", "[f1,", "mine.yaml: column 'f1': expected one of duplicate_rate, f1@0.5, max_repeat, "),
+        ("[target,", "[f1,", "mine.yaml: column 'f1': expected one of count_exact, duplicate_rate, f1@0.5, "),
         (
             "row: base,",
             "rwo: base,",

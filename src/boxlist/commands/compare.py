@@ -50,7 +50,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         n_images=arguments.images,
     )
-    few = [f"{task.name} has {task.n}" for task in comparison.tasks if task.few_images]
+    few = [f"{task.name} has {task.n_pictures}" for task in comparison.tasks if task.few_images]
     if few:
         say(f"warning: under {FEW_IMAGES} images intervals are narrower than they should be: {', '.join(few)}")
     if arguments.markdown:

@@ -30,7 +30,7 @@ __all__ = ["DTYPES", "Loaded", "adapter_sha256", "base_identity", "load_adapter"
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _SHOWN_KEYS = 3
-_NOT_QUANTISED = ("vision_tower", "visual", "embed_vision", "embed_audio", "audio_tower", "multi_modal_projector")
+NOT_QUANTISED = r"(?!.*language_model\.).*"  # names of modules: all outside the language part, the output's too
 
 
 class Loaded(NamedTuple):
@@ -197,7 +197,7 @@ def _quantised(quantisation: str) -> dict[str, Any]:
         load_in_4bit=True,
         bnb_4bit_quant_type=quantisation,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=["lm_head", *_NOT_QUANTISED],
+        llm_int8_skip_modules=[NOT_QUANTISED],
     )
     return {"quantization_config": config, "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
 

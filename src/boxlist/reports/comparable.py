@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boxlist.errors import InputError, unknown_name
+from boxlist.metrics.pictures import PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,7 +33,10 @@ _SHOWN_IDS, _SHOWN_TERM = 3, 40
 
 @dataclass(frozen=True)
 class TaskPair:
-    """One task of two runs, a and b, over the same images in the same order."""
+    """One task of two runs, a and b, over the same images in the same order.
+
+    Where either says which images are about one picture, the columns of both do.
+    """
 
     name: str
     image_ids: tuple[ImageId, ...]
@@ -77,7 +81,9 @@ def pair_task(
     _check_terms(where, a, b, mixed, remedy)
     b = _in_order(where, b, a.image_ids, remedy)
     metrics = tuple(metric for metric in a.metrics if metric in b.metrics)
-    return TaskPair(a.name, a.image_ids, metrics, a.columns, b.columns)
+    known = a.columns.get(PICTURE, b.columns.get(PICTURE))
+    pictures = {} if known is None else {PICTURE: known}
+    return TaskPair(a.name, a.image_ids, metrics, {**a.columns, **pictures}, {**b.columns, **pictures})
 
 
 def _check_terms(where: str, a: SavedTask, b: SavedTask, mixed: Collection[str], remedy: str | None) -> None:

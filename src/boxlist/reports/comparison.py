@@ -10,6 +10,7 @@ import numpy as np
 from boxlist.errors import unknown_name
 from boxlist.metrics.intervals import FEW_IMAGES
 from boxlist.metrics.paired import metric_pair, paired_differences
+from boxlist.metrics.pictures import pictures_of
 from boxlist.metrics.table import METRICS
 from boxlist.reports.comparable import pair_tasks
 from boxlist.runs.changes import changes
@@ -52,7 +53,10 @@ class ChangedImage(NamedTuple):
 
 
 class TaskComparison(NamedTuple):
-    """One task: every metric's difference, and the images that moved `by` most, of `n_changed` that changed."""
+    """One task: every metric's difference, and the images that moved `by` most, of `n_changed` that changed.
+
+    `pictures` counts them where several of the n questions are about one.
+    """
 
     name: str
     n: int
@@ -60,10 +64,15 @@ class TaskComparison(NamedTuple):
     by: str
     n_changed: int
     changed_most: list[ChangedImage]
+    pictures: int | None
+
+    @property
+    def n_pictures(self) -> int:
+        return self.n if self.pictures is None else self.pictures
 
     @property
     def few_images(self) -> bool:
-        return self.n < FEW_IMAGES
+        return self.n_pictures < FEW_IMAGES
 
 
 class Comparison(NamedTuple):
@@ -122,6 +131,7 @@ def _compare_task(pair: TaskPair, by: str | None, seed: int, n_images: int) -> T
     if main not in pair.metrics:
         raise unknown_name(f"task {pair.name}: metric", main, pair.metrics)
     changed = _changed_images(pair)
+    pictures = pictures_of(pair.a)
     return TaskComparison(
         name=pair.name,
         n=len(pair.image_ids),
@@ -129,6 +139,7 @@ def _compare_task(pair: TaskPair, by: str | None, seed: int, n_images: int) -> T
         by=main,
         n_changed=len(changed),
         changed_most=_most_changed(pair, main, changed, n_images),
+        pictures=None if pictures is None else int(pictures.max()) + 1,
     )
 
 

@@ -61,6 +61,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "tasks": {
             task.name: {
                 "n": task.n,
+                **({} if task.pictures is None else {"pictures": task.pictures}),
                 "few_images": task.few_images,
                 "metrics": task.metrics,
                 "changed_images": task.n_changed,

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from boxlist.errors import InputError
+from boxlist.metrics.pictures import PICTURE, number_pictures
 from boxlist.metrics.summary import MetricValue
 from boxlist.metrics.table import METRICS
 from boxlist.models.identity import ADAPTER_CONFIG
@@ -53,7 +54,8 @@ class Terms:
 class SavedTask:
     """One task of a run: a value an image in every column that its metrics need, in the order of `image_ids`.
 
-    Columns are float64, NaN where undefined. `figures` are the run's own, of the metrics that this boxlist knows.
+    Columns are float64, NaN where undefined; one of them numbers the pictures, where rows name theirs. `figures` are
+    the run's own, of the metrics that this boxlist knows.
     """
 
     name: str
@@ -251,15 +253,19 @@ def _columns(rows: Sequence[Any], needed: Sequence[str], where: str) -> tuple[tu
             raise InputError(
                 f"{where}, image {image!r}", expected=f"a column {name!r}", got="none", remedy=_AGAIN
             ) from None
+    pictures = list(map(attrgetter(PICTURE), rows))
+    if msgspec.UNSET not in pictures:
+        columns[PICTURE] = number_pictures(pictures)
     return image_ids, columns
 
 
 @lru_cache(maxsize=16)
 def _decoder(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
-    """Reads `image_id` and the named columns of each row; what is not named is skipped without being decoded."""
+    """Reads `image_id`, `picture` and the named columns of each row; all else is skipped without being decoded."""
     given = ((_ATTRIBUTES[name], float | bool | msgspec.UnsetType | None, msgspec.UNSET) for name in columns)
     names = {_ATTRIBUTES[name]: name for name in columns}
-    row = msgspec.defstruct("Row", [("image_id", int | str), *given], rename=names, gc=False)
+    picture = (PICTURE, int | str | msgspec.UnsetType, msgspec.UNSET)
+    row = msgspec.defstruct("Row", [("image_id", int | str), picture, *given], rename=names, gc=False)
     task = msgspec.defstruct("Task", [("per_image", GenericAlias(list, (row,)))], bases=(_Task,), kw_only=True)
     return msgspec.json.Decoder(
         msgspec.defstruct("Scores", [("tasks", GenericAlias(dict, (str, task)))], bases=(_Scores,), kw_only=True)

@@ -43,7 +43,8 @@ def few_images_text(scores: Mapping[str, Any]) -> str | None:
     >>> few_images_text({"tasks": {"boxes": {"n": 8}}})
     'warning: under 30 images intervals are narrower than they should be: boxes has 8'
     """
-    few = [f"{name} has {task['n']}" for name, task in scores["tasks"].items() if task["n"] < FEW_IMAGES]
+    counts = {name: task.get("pictures", task["n"]) for name, task in scores["tasks"].items()}
+    few = [f"{name} has {count}" for name, count in counts.items() if count < FEW_IMAGES]
     if not few:
         return None
     return f"warning: under {FEW_IMAGES} images intervals are narrower than they should be: {', '.join(few)}"

@@ -9,7 +9,8 @@ import numpy as np
 from boxlist.controls.list_watch import replay as watch_again
 from boxlist.controls.table import Controls
 from boxlist.metrics.intervals import FEW_IMAGES, RESAMPLES, percentile_intervals
-from boxlist.metrics.summary import MetricValue, Parts, resampled_values
+from boxlist.metrics.pictures import picture_column, pictures_of
+from boxlist.metrics.summary import MetricValue, Parts, by_picture, resampled_values
 from boxlist.protocols import protocol_named
 from boxlist.runs.folder import read_run, read_scores
 from boxlist.runs.inputs import SPLIT
@@ -55,7 +56,8 @@ def tp_lost(rows: Sequence[ImageRow], raw_rows: Sequence[ImageRow]) -> MetricVal
     lost = raw - np.array([kept[row["image_id"]] for row in raw_rows], dtype=np.float64)
     if not raw.sum():
         return _figure(None, len(raw_rows))
-    samples = resampled_values([Parts(lost, raw, raw > 0)], RESAMPLES, 0)
+    pictures = pictures_of(picture_column(raw_rows))
+    samples = resampled_values([by_picture(Parts(lost, raw, raw > 0), pictures)], RESAMPLES, 0)
     (interval,) = percentile_intervals(samples)
     found = _figure(float(lost.sum() / raw.sum()), len(raw_rows))
     if interval is None:

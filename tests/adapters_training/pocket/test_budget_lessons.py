@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from boxlist.adapters_training.pocket.families import QWEN3VL
-from boxlist.adapters_training.pocket.language import Packer
 from boxlist.adapters_training.pocket.lessons import (
-    KINDS,
     Classroom,
     Lesson,
     blind_list_within,
@@ -21,6 +19,8 @@ from boxlist.adapters_training.pocket.lessons import (
     inventory_within,
     names_within,
 )
+from boxlist.adapters_training.pocket.mixes import KINDS
+from boxlist.adapters_training.pocket.packing import Packer
 from boxlist.adapters_training.pocket.train_base import probe_prompts
 from boxlist.adapters_training.pocket.vision import draw_batch
 from boxlist.scanner import read_answer

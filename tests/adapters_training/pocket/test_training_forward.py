@@ -11,8 +11,10 @@ from PIL import Image
 
 from boxlist.adapters_training.pocket import architecture_gemma4, architecture_qwen3vl
 from boxlist.adapters_training.pocket.families import FAMILIES, GEMMA4, QWEN3VL, Family
-from boxlist.adapters_training.pocket.language import Packer, block_mask, run_batch
-from boxlist.adapters_training.pocket.lessons import KINDS, VOCABULARY, Lesson, classroom, draw_lessons
+from boxlist.adapters_training.pocket.language import run_batch
+from boxlist.adapters_training.pocket.lessons import Lesson, classroom
+from boxlist.adapters_training.pocket.mixes import KINDS, VOCABULARY, draw_lessons
+from boxlist.adapters_training.pocket.packing import Packer, block_mask
 from boxlist.adapters_training.pocket.train_base import lesson_texts, new_model, probe_prompts, save
 from boxlist.adapters_training.pocket.vision import cell_of, cell_targets, draw_batch
 from boxlist.adapters_training.pocket.words import train_tokenizer

@@ -20,6 +20,8 @@ def test_shapes_pointing_asks_what_is_there_once(shapes: Path) -> None:
     scenes = {scene["pixels_sha256"]: scene for scene in documents("shapes", "test")}
     assert (len(asked), len({document["file"] for document in asked})) == (481, 80)
     assert {document["pixels_sha256"] for document in asked} == scenes.keys()
+    assert {document["picture"] for document in asked} == {pixels[:16] for pixels in scenes}
+    assert not any("picture" in scene for scene in scenes.values())
     for document in asked:
         labels = [item["label"] for item in scenes[document["pixels_sha256"]]["objects"]]
         assert labels.count(document["question"]["label"]) == 1

@@ -10,7 +10,7 @@ from boxlist.reports.comparison_text import printable
 from boxlist.reports.gate.texts import line_text
 
 if TYPE_CHECKING:
-    from boxlist.reports.gate.verdicts import GateResult
+    from boxlist.reports.gate.verdicts import GateResult, Line
 
 SCHEMA = 1
 VERDICTS = {0: "pass", 1: "fail", 3: "cannot tell"}
@@ -28,8 +28,13 @@ def to_json(result: GateResult) -> dict[str, Any]:
         "baseline": None if baseline is None else {"name": baseline.name, "path": str(baseline.path)},
         "run": {"name": result.run.name, "path": str(result.run.path)},
         "seed": result.plan.seed,
-        "lines": [asdict(line) for line in result.lines],
+        "lines": [_line(line) for line in result.lines],
     }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    """A line's fields; `pictures` only where images share some."""
+    return {name: value for name, value in asdict(line).items() if name != "pictures" or value is not None}
 
 
 def to_junit(result: GateResult) -> str:

@@ -85,12 +85,13 @@ def why(line: Line) -> str:
         return line.reason
     if line.images_needed is None:
         return f"{line.reason}; no number of images settles it at these figures"
-    return f"{line.reason}; it would take about {line.images_needed:,} images, not {line.n:,}"
+    return f"{line.reason}; it would take about {line.images_needed:,} images, not {line.n_pictures:,}"
 
 
 def few_images_text(result: GateResult) -> str | None:
     """A warning about lines that rest on so few images that they cannot pass; None when there is none."""
-    few = {f"{printable(line.task)} {line.metric} has {line.n}" for line in result.lines if line.n < FEW_IMAGES}
+    lines = (line for line in result.lines if line.n_pictures < FEW_IMAGES)
+    few = {f"{printable(line.task)} {line.metric} has {line.n_pictures}" for line in lines}
     return f"warning: under {FEW_IMAGES} images intervals are too narrow: {', '.join(sorted(few))}" if few else None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from boxlist.errors import InputError, unknown_name
 from boxlist.metrics.non_inferiority import judge, unchanged, weigh
 from boxlist.metrics.paired import metric_pair, metric_value
+from boxlist.metrics.pictures import count_pictures, pictures_of
 from boxlist.metrics.summary import metric_parts
 from boxlist.metrics.table import METRICS
 from boxlist.reports.comparable import pair_task
@@ -31,7 +32,8 @@ class Line:
     """One rule and its verdict.
 
     `baseline`, `worse_by`, `bound`, `p`, `detectable` and `images_needed` are of margins only; `n` counts the images
-    that the figure is about.
+    that the figure is about. Where several questions are about one picture, `n` counts questions, and `pictures` and
+    `images_needed` their pictures; else `pictures` is None.
     """
 
     task: str
@@ -47,6 +49,12 @@ class Line:
     p: float | None = None
     detectable: float | None = None
     images_needed: int | None = None
+    pictures: int | None = None
+
+    @property
+    def n_pictures(self) -> int:
+        """What resamples draw from."""
+        return self.n if self.pictures is None else self.pictures
 
 
 class GateResult(NamedTuple):
@@ -122,7 +130,10 @@ def _weighed(pair: TaskPair, margins: Mapping[str, float], seed: int) -> Iterato
     for metric in margins:
         check_metric(f"task {pair.name}", metric, pair.metrics)
     evidence = weigh(
-        [metric_pair(metric, pair.a, pair.b) for metric in margins], [METRICS[metric] for metric in margins], seed
+        [metric_pair(metric, pair.a, pair.b) for metric in margins],
+        [METRICS[metric] for metric in margins],
+        seed,
+        pictures=pictures_of(pair.a),
     )
     same = all(
         name in pair.b and np.array_equal(column, pair.b[name], equal_nan=True) for name, column in pair.a.items()
@@ -155,14 +166,18 @@ def _margin_line(row: _Margin, judgement: Judgement) -> Line:
         p=judgement.p,
         detectable=judgement.detectable,
         images_needed=judgement.images_needed,
+        pictures=evidence.pictures,
     )
 
 
 def _limit_line(task: str, metric: str, limit: Limit, columns: Columns) -> Line:
     """A limit is on the figure itself: what was measured either keeps to it or does not."""
     value = metric_value(metric, columns)
-    n = int(np.count_nonzero(metric_parts(METRICS[metric], columns).counts))
-    if value is None:
-        return Line(task, metric, str(limit), "cannot tell", "undefined: no image that it is about", None, n)
-    keeps = limit.holds(value)
-    return Line(task, metric, str(limit), "pass" if keeps else "fail", "within" if keeps else "outside", value, n)
+    counts = metric_parts(METRICS[metric], columns).counts
+    n, shared = int(np.count_nonzero(counts)), pictures_of(columns)
+    pictures = None if shared is None else count_pictures(shared, counts)
+    verdict: Verdict = "cannot tell"
+    reason = "undefined: no image that it is about"
+    if value is not None:
+        verdict, reason = ("pass", "within") if limit.holds(value) else ("fail", "outside")
+    return Line(task, metric, str(limit), verdict, reason, value, n, pictures=pictures)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from boxlist.errors import InputError
+from boxlist.metrics.pictures import pictures_of
 from boxlist.metrics.summary import Parts, figure_of, metric_parts
 from boxlist.metrics.table import METRICS
 from boxlist.reports.saved_runs import read_saved_run
@@ -35,7 +36,8 @@ class Entry:
     """One run on one task. Texts are of one printable line; empty where the run does not say.
 
     `base_key` is equal for the same base weights wherever they lay. `sort` is the metric that it is ranked by, and
-    `parts` are that metric's, over the images in the order of `image_ids`.
+    `parts` are that metric's, over the images in the order of `image_ids`. `pictures` says which of them are about one
+    picture (`pictures.pictures_of`).
     """
 
     name: str
@@ -51,6 +53,7 @@ class Entry:
     figures: Mapping[str, MetricValue]
     sort: str
     parts: Parts
+    pictures: NDArray[np.int64] | None
 
     @property
     def value(self) -> float | None:
@@ -101,6 +104,7 @@ def _entries(run: SavedRun, sort: str | None, tasks: Collection[str]) -> Iterato
         if tasks and task.name not in tasks:
             continue
         metric, parts, image_ids = _ranked_by(run, task, sort)
+        pictures = pictures_of(task.columns)
         yield Entry(
             name=shown(run.name),
             path=shown(run.path, longest=1000),
@@ -115,6 +119,7 @@ def _entries(run: SavedRun, sort: str | None, tasks: Collection[str]) -> Iterato
             figures=task.figures,
             sort=metric,
             parts=parts,
+            pictures=None if pictures is None else pictures[_own_order(task.image_ids)[1]],
         )
 
 

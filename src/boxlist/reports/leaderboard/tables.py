@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from boxlist.metrics.intervals import FEW_IMAGES
+from boxlist.metrics.summary import by_picture
 from boxlist.metrics.table import METRICS
 from boxlist.reports.comparable import MIXABLE
 from boxlist.reports.leaderboard.ranks import Standing, permutations_for, standings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from boxlist.metrics.inputs import ImageId
     from boxlist.reports.leaderboard.entries import Entry
@@ -47,7 +51,8 @@ class Table:
     """Entries over the same images under the same terms, best first.
 
     `apart` says why they are not in the task's main table; None for the main table itself. `terms` holds None where
-    entries differ in what the user allowed to be mixed, which `mixed` names.
+    entries differ in what the user allowed to be mixed, which `mixed` names. `n_pictures` is less than `n_images` where
+    several questions are about one picture.
     """
 
     task: str
@@ -55,6 +60,7 @@ class Table:
     columns: tuple[str, ...]
     terms: Terms
     n_images: int
+    n_pictures: int
     groups: Sequence[Group]
     apart: str | None
     mixed: tuple[str, ...]
@@ -74,7 +80,7 @@ class Table:
 
     @property
     def few_images(self) -> bool:
-        return self.n_images < FEW_IMAGES
+        return self.n_pictures < FEW_IMAGES
 
 
 class _Key(NamedTuple):
@@ -112,6 +118,7 @@ def build_tables(
                     columns=_columns(together[key], key.sort, columns),
                     terms=replace(key.terms, **{name: _shared(together[key], name) for name in mixed}),
                     n_images=len(key.image_ids),
+                    n_pictures=_n_pictures(together[key]),
                     groups=groups,
                     apart=apart,
                     mixed=tuple(name for name in MIXABLE if name in mixed and len(_given(together[key], name)) > 1),
@@ -125,10 +132,22 @@ def _ranked(entries: Sequence[Entry], seed: int) -> list[Row]:
     metric = METRICS[entries[0].sort]
     sign = 1 if metric.higher_is_better is False else -1
     ordered = sorted(entries, key=lambda e: (e.value is None, sign * (e.value or 0.0), e.name, e.path))
-    places = standings(metric, [entry.value for entry in ordered], [entry.parts for entry in ordered], seed)
+    pictures = _pictures(entries)
+    parts = [by_picture(entry.parts, pictures) for entry in ordered]
+    places = standings(metric, [entry.value for entry in ordered], parts, seed)
     return [
         Row(entry, place, place.rank == 1 and place.p is None) for entry, place in zip(ordered, places, strict=True)
     ]
+
+
+def _pictures(entries: Sequence[Entry]) -> NDArray[np.int64] | None:
+    """Which images of a table are about one picture, if any run says so."""
+    return next((entry.pictures for entry in entries if entry.pictures is not None), None)
+
+
+def _n_pictures(entries: Sequence[Entry]) -> int:
+    pictures = _pictures(entries)
+    return len(entries[0].image_ids) if pictures is None else int(pictures.max()) + 1
 
 
 def _groups(rows: Sequence[Row], *, by_base: bool) -> list[Group]:
