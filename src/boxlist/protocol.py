@@ -176,7 +176,7 @@ class Protocol:
         """The answer that says `records`, as training teaches it. Coordinates are written as they are given.
 
         >>> from boxlist.records import Record
-        >>> PROTOCOLS["norm1000_xyxy"].write([Record("red circle", (1, 2, 3, 4))])
+        >>> Protocol("norm1000_xyxy", "xyxy", "norm1000", "Qwen3-VL").write([Record("red circle", (1, 2, 3, 4))])
         '[{"bbox_2d": [1, 2, 3, 4], "label": "red circle"}]'
         """
         given = list(records)

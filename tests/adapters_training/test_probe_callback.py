@@ -162,7 +162,7 @@ def test_evaluation_images_are_refused(shapes: list[Document]) -> None:
         ),
         ({"every": 5}, "r: images: expected a whole number from 1 to 100000, got nothing. Add the key."),
         ({"evry": 5}, "r: key 'evry': expected one of batch_size, every, images, report_to, split, task"),
-        ({"every": 5, "images": 4, "task": "dense"}, "task 'dense': expected one of boxlist_dense_bbox_shapes"),
+        ({"every": 5, "images": 4, "task": "dense"}, "task 'dense': expected one of boxlist_absent, "),
         ({"every": 5, "images": 4, "report_to": "mlflow"}, "expected one of tensorboard, wandb, trackio, none"),
     ],
 )
