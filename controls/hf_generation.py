@@ -34,7 +34,7 @@ class RowAnswer(NamedTuple):
 
 
 class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
-    """Stops each row of one `generate` call on its own; one object a call.
+    """Stops each row of one `generate` call of your own; one object a call. `boxlist_hf` reads its rows itself.
 
     `watches` has one entry a row, None where only the end of turn stops it. `prompt_length` is the width of the
     left-padded prompt. Beam search is refused: its rows are candidates that change places at every step.
@@ -49,28 +49,23 @@ class RowStopping(StoppingCriteria):  # type: ignore[misc]  # transformers is un
         eos_token_ids: Collection[int],
     ) -> None:
         self._rows = [RowReader(watch, vocabulary, eos_token_ids) for watch in watches]
-        self._live = self._rows
         self._width = prompt_length
 
     def __call__(self, input_ids: torch.Tensor, _scores: object, **_kwargs: object) -> torch.Tensor:
         """Read what is new in every row; `(B,)` booleans, True for the rows that are over."""
-        if input_ids.shape[0] != len(self._live):
+        if input_ids.shape[0] != len(self._rows):
             raise InputError(
                 "until and controls on the list",
-                expected=f"{len(self._live)} rows, one an answer",
+                expected=f"{len(self._rows)} rows, one an answer",
                 got=f"{input_ids.shape[0]}",
                 remedy="They watch one text a row: use num_beams=1 and one returned sequence.",
             )
         if input_ids.shape[1] <= self._width:
             raise BoxlistError("RowStopping serves one generate call with its own prompt length; make a new one.")
-        for row, token_ids in zip(self._live, input_ids[:, self._width :].tolist(), strict=True):
+        for row, token_ids in zip(self._rows, input_ids[:, self._width :].tolist(), strict=True):
             row.feed(token_ids)
         self._width = input_ids.shape[1]
-        return torch.tensor([row.over for row in self._live], device=input_ids.device)
-
-    def keep_rows(self, indices: Sequence[int]) -> None:
-        """The batch goes on with these of its rows only."""
-        self._live = [self._live[index] for index in indices]
+        return torch.tensor([row.over for row in self._rows], device=input_ids.device)
 
     def answers(self) -> list[RowAnswer]:
         """The rows as they ended; call it once `generate` has returned."""
