@@ -18,7 +18,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
-settings.register_profile("boxlist", deadline=None)  # no test asserts on wall time
+# No test asserts on wall time. The same examples every time, so that a change is judged by itself; `pytest
+# --hypothesis-profile search` looks for new ones, and what it finds becomes an `@example`.
+settings.register_profile("boxlist", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("boxlist")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boxlist.controls.list_watch import ListWatch, replay
@@ -123,6 +123,9 @@ def test_a_written_list_is_read_back(records: list[Record], protocol: Protocol) 
 
 
 @settings(deadline=None)
+@example(text="```[1, 2, 3, 4]", protocol=LABEL_FIRST)
+@example(text="```\n`` ``` a: [1, 2, 3, 4]", protocol=LABEL_FIRST)
+@example(text="```\nred: [1, 2, 3, 4]\n", protocol=LABEL_FIRST)
 @given(text=TEXTS, protocol=st.sampled_from(FORMS))
 def test_a_list_cut_after_a_record_keeps_its_records(text: str, protocol: Protocol) -> None:
     scanner = RecordScanner(protocol)

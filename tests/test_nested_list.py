@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boxlist.controls.list_watch import ListWatch, replay
@@ -142,6 +142,7 @@ def test_a_written_list_is_read_back_label_by_label(records: list[Record]) -> No
 
 
 @settings(deadline=None)
+@example(text='[{"label": "```", "bbox_2d": [[1, 2, 3, 4]]}]')
 @given(text=TEXTS)
 def test_a_list_closed_after_a_record_keeps_its_records(text: str) -> None:
     scanner = RecordScanner(NESTED)

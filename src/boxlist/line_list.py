@@ -92,6 +92,10 @@ class LineListScanner:
             return "truncated"
         return "valid" if fits and fences in {0, 2} and bool(lines) != (nothings == 1) else "malformed"
 
+    def closing(self) -> str:
+        """What closes the fence that is open here; one within a line is a part of its label."""
+        return f"\n{FENCE}" if self._fences == 1 else ""
+
     def _take(self, text: str, at: int, found: list[FoundRecord]) -> None:
         if text == "\n":
             self._end_line(found)

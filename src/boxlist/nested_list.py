@@ -108,8 +108,9 @@ class NestedListScanner:
         return whole or ("truncated" if self._listed else "malformed")
 
     def closing(self) -> str:
-        """What closes the brackets that are open here."""
-        return _CLOSERS.get(self._place, "") + ("]" if self._listed else "")
+        """What closes the brackets and the fence that are open here."""
+        fence = f"\n{FENCE}" if self._fenced else ""
+        return _CLOSERS.get(self._place, "") + ("]" if self._listed else "") + fence
 
     def _read_outside(self, piece: str, at: int) -> int:
         start = piece.find("{", at)

@@ -106,13 +106,14 @@ def close_list(text: str, end: int, protocol: Protocol) -> str:
         points = PointListScanner(protocol)
         points.feed(kept)
         return kept + points.closing()
-    odd_fence = "\n" + FENCE if kept.count(FENCE) % 2 else ""
     if protocol.syntax == "plain":
-        return kept + odd_fence
+        lines = LineListScanner(protocol)
+        lines.feed(kept)
+        return kept + lines.closing()
     if protocol.syntax == "nested_json":
         nested = NestedListScanner(protocol)
         nested.feed(kept)
-        return kept + nested.closing() + odd_fence
+        return kept + nested.closing()
     scanner = JsonListScanner(protocol)
     scanner.feed(kept)
     brackets = scanner.open_brackets()
