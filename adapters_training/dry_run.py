@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from boxlist.adapters_training.base_config import base_config
 from boxlist.adapters_training.held_out import SPLIT, hold_out
 from boxlist.adapters_training.lora import attach_lora, parts_of
+from boxlist.adapters_training.loss import LOGITS_AT_ONCE
 from boxlist.adapters_training.optimizers import PAGED, PLAIN
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
 from boxlist.errors import InputError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _PROBED_TOKENS = 32  # the length that activations are counted at; attention's own matrix is small there
 _MEASURED_SAMPLES = 64
 _MOMENT_BYTES = {PLAIN: 4, PAGED: 1}
-_LOGIT_BYTES = 2 + 4 + 4  # of one logit: as computed, as float32 for the loss, and its gradient
+_LOGIT_BYTES = 2 + 4 + 4 + 2  # of one logit: as computed, as float32, the soft cap's slope, and its gradient
 
 
 class Data(NamedTuple):
@@ -160,7 +161,7 @@ def _built_documents(recipe: Recipe, probe: Probe) -> list[Document] | None:
 
 def _tokens(recipe: Recipe, probe: Probe, docs: list[Document] | None) -> Tokens:
     """How long samples are: measured where both data and processor are on this machine, evenly over the split."""
-    from boxlist.adapters_training.collator import Encoder, end_of_turn
+    from boxlist.adapters_training.encoding import Encoder, end_of_turn
     from boxlist.adapters_training.lists import Teaching, samples
     from boxlist.models.loading import load_processor
 
@@ -169,7 +170,9 @@ def _tokens(recipe: Recipe, probe: Probe, docs: list[Document] | None) -> Tokens
         return Tokens(recipe.max_length, 0, None, None)
     processor = load_processor(recipe.base, folder)
     encode = Encoder(processor, end_of_turn(processor, _stop_ids(folder, processor), recipe.base), recipe.max_length)
-    taught = samples(probe, docs, Teaching(protocol, recipe.list_order, recipe.seed, None, recipe.budgets))
+    taught = samples(
+        probe, docs, Teaching(protocol, recipe.list_order, recipe.seed, None, recipe.budgets, recipe.against)
+    )
     lengths = [encode(sample).length for sample in taught[:: -(-len(taught) // _MEASURED_SAMPLES)]]
     return Tokens(recipe.max_length, len(lengths), sum(lengths) / len(lengths), max(lengths))
 
@@ -195,8 +198,8 @@ def _memory(recipe: Recipe, adapted: Any, trainable: int, tokens: int) -> Memory
     return Memory(
         weights=_weight_bytes(adapted, four_bits=recipe.quantisation != "none"),
         adapter=trainable * (4 + 4 + 2 * moments),  # float32 weights and gradients, two moments of Adam
-        activations=tokens * _kept_bytes_per_token(adapted, config),
-        logits=tokens * config.vocab_size * _LOGIT_BYTES,
+        activations=tokens * _kept_bytes_per_token(adapted, config, checkpointing=recipe.gradient_checkpointing),
+        logits=min(tokens * config.vocab_size, LOGITS_AT_ONCE) * _LOGIT_BYTES,
     )
 
 
@@ -214,8 +217,11 @@ def _weight_bytes(adapted: Any, *, four_bits: bool) -> int:
     return total - sum(int(weight.numel() * weight.element_size() - weight.numel() * 9 // 16) for weight in linear)
 
 
-def _kept_bytes_per_token(adapted: Any, config: Any) -> int:
-    """What autograd keeps of one token in the language part, counted tensor by tensor on the meta device."""
+def _kept_bytes_per_token(adapted: Any, config: Any, *, checkpointing: bool) -> int:
+    """What autograd keeps of one token in the language part, counted tensor by tensor on the meta device.
+
+    With gradient checkpointing that is every layer's input, and of one layer at a time what it keeps itself.
+    """
     import torch
 
     kept: dict[int, int] = {}
@@ -240,4 +246,6 @@ def _kept_bytes_per_token(adapted: Any, config: Any) -> int:
                 attention_mask=dict.fromkeys(kinds, mask) if kinds else mask,
                 use_cache=False,
             )
-    return sum(kept.values()) // _PROBED_TOKENS
+    whole = sum(kept.values()) // _PROBED_TOKENS
+    layers = int(config.num_hidden_layers)
+    return layers * config.hidden_size * embeddings.element_size() + whole // layers if checkpointing else whole

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from boxlist.adapters_training.held_out import Evaluate, read_evaluate
 from boxlist.adapters_training.optimizers import OPTIMIZERS, LearningRates, read_learning_rates
 from boxlist.adapters_training.pocket import CHECKPOINT
-from boxlist.adapters_training.rules import Rule, checked_values, one_of, refuse_missing, whole
+from boxlist.adapters_training.repeats import Against
+from boxlist.adapters_training.rules import Rule, checked_values, one_of, refuse_missing, switch, whole
 from boxlist.errors import InputError, unknown_name
 from boxlist.protocols import DEFAULT_PROTOCOL, protocol_named
 from boxlist.strict_yaml import read_strict_yaml
@@ -35,7 +36,9 @@ TARGETS: dict[str, str] = {
     r"(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))",
     ALL: ".*",  # every linear layer but the output's, the eyes included
 }
-LIST_ORDERS = ("reading", "annotation", "random")
+LIST_ORDERS = ("reading", "annotation", "size", "random", "random_each_epoch")
+"""In lines from top left; as annotated; largest first; drawn once an image; drawn anew each epoch."""
+
 SCHEDULES = ("constant", "linear", "cosine")
 DTYPES = ("float32", "bfloat16")
 QUANTISATIONS = ("none", "nf4")
@@ -52,6 +55,9 @@ class Recipe:
     protocol: str = DEFAULT_PROTOCOL
     list_order: str = "reading"
     budgets: int = 0
+    noise_records: int = 0
+    unlikely_repeats: float = 0.0
+    end_weight: float = 1.0
     revision: str | None = None
     targets: str = "qkvo"
     rank: int = 32
@@ -69,6 +75,8 @@ class Recipe:
     dtype: str = "bfloat16"
     quantisation: str = "none"
     max_length: int = 1024
+    gradient_checkpointing: bool = False
+    group_by_length: bool = False
     checkpoint_every: int = 50
     evaluate: Evaluate | None = None
 
@@ -82,6 +90,11 @@ class Recipe:
         """Where the base is loaded from: a folder, or a hub id."""
         return base_location(self.base)
 
+    @property
+    def against(self) -> Against:
+        """What the recipe does against repetition."""
+        return Against(self.noise_records, self.unlikely_repeats, self.end_weight)
+
     def to_dict(self) -> dict[str, Any]:
         """All keys, defaults included, as the provenance records them."""
         return dataclasses.asdict(self)
@@ -94,6 +107,9 @@ RULES: dict[str, Rule] = {
     "protocol": Rule(str, "the name of a protocol", bool),
     "list_order": one_of(LIST_ORDERS),
     "budgets": whole(0, 16),
+    "noise_records": whole(0, 64),
+    "unlikely_repeats": Rule(float, "a number from 0 (off) to 100", lambda value: 0 <= value <= 100),
+    "end_weight": Rule(float, "a number above 0 and at most 100", lambda value: 0 < value <= 100),
     "targets": Rule(str, f"{', '.join(TARGETS)} or a full-match pattern", bool),
     "rank": whole(1, 1024),
     "alpha": whole(1, 4096),
@@ -112,6 +128,8 @@ RULES: dict[str, Rule] = {
     "dtype": one_of(DTYPES),
     "quantisation": one_of(QUANTISATIONS),
     "max_length": whole(16, 1_000_000),
+    "gradient_checkpointing": switch(),
+    "group_by_length": switch(),
     "checkpoint_every": whole(1, 1_000_000),
     "evaluate": Rule(dict, "keys and values: every, images, ...", bool),
 }
@@ -150,12 +168,7 @@ def _checked_values(where: str, given: Mapping[Any, Any]) -> dict[str, Any]:
 
 def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
     """Check what one key alone cannot tell: names in other tables, the base, the pattern, warm-up against steps."""
-    points = probe_named(recipe.task).kind == "pointing"
-    if protocol_named(recipe.protocol).writes_points != points:
-        wanted = "one that writes points" if points else "a box protocol"
-        raise InputError(
-            f"{where}: protocol", expected=wanted, got=recipe.protocol, remedy=f"{recipe.task} asks for it."
-        )
+    _check_list(recipe, where)
     _check_base(recipe, where)
     _check_targets(recipe.targets, where)
     if recipe.learning_rates is not None and recipe.targets != ALL:
@@ -171,6 +184,33 @@ def check_recipe(recipe: Recipe, where: str = "recipe") -> None:
             expected=f"less than steps ({recipe.steps})",
             got=str(recipe.warmup_steps),
             remedy="Warm up for a part of the training only.",
+        )
+
+
+def _check_list(recipe: Recipe, where: str) -> None:
+    """Task, protocol and what is done against repetition go together."""
+    kind, protocol = probe_named(recipe.task).kind, protocol_named(recipe.protocol)
+    points = kind == "pointing"
+    if protocol.writes_points != points:
+        wanted = "one that writes points" if points else "a box protocol"
+        raise InputError(
+            f"{where}: protocol", expected=wanted, got=recipe.protocol, remedy=f"{recipe.task} asks for it."
+        )
+    if recipe.against == Against():
+        return
+    if kind != "dense_bbox":
+        raise InputError(
+            f"{where}: {', '.join(Against._fields)}",
+            expected=f"the defaults for {recipe.task}",
+            got="others",
+            remedy="They are for lists of boxes.",
+        )
+    if recipe.against.adds_records and protocol.nested:
+        raise InputError(
+            f"{where}: protocol",
+            expected="one that writes a record after the other, with noise_records or unlikely_repeats",
+            got=recipe.protocol,
+            remedy="Nested lists are sorted by label.",
         )
 
 

@@ -24,6 +24,11 @@ def whole(least: int, most: int) -> Rule:
     return Rule(int, f"a whole number from {least} to {most}", lambda value: least <= value <= most)
 
 
+def switch() -> Rule:
+    """true or false."""
+    return Rule(bool, "true or false", lambda _: True)
+
+
 def one_of(names: tuple[str, ...]) -> Rule:
     """One of some names."""
     return Rule(str, f"one of {', '.join(names)}", lambda value: value in names)
@@ -47,7 +52,7 @@ def refuse_missing(where: str, values: Mapping[str, Any], required: tuple[str, .
 def _checked(where: str, key: str, value: object, rule: Rule) -> object:
     if rule.type is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    good_type = isinstance(value, rule.type) and not isinstance(value, bool)
+    good_type = isinstance(value, rule.type) and isinstance(value, bool) == (rule.type is bool)
     if good_type and not (isinstance(value, float) and not math.isfinite(value)) and rule.holds(value):
         return value
     remedy = "Change the value."

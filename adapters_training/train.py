@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.adapters_training import checkpoints
-from boxlist.adapters_training.collator import Collator, EncodedSamples, Encoder, end_of_turn, token_weighted_loss
+from boxlist.adapters_training.collator import Collator, EncodedSamples
+from boxlist.adapters_training.encoding import Encoder, end_of_turn
 from boxlist.adapters_training.held_out import SPLIT, hold_out, keep_probe_log, probe_history, refuse_missing_tracker
 from boxlist.adapters_training.lists import Teaching, samples
 from boxlist.adapters_training.lora import Targets, attach_lora
-from boxlist.adapters_training.optimizers import optimizer_here, part_optimizer, refuse_missing_library
+from boxlist.adapters_training.optimizers import optimizer_here, refuse_missing_library
 from boxlist.adapters_training.plan import training_plan
 from boxlist.adapters_training.provenance import Provenance, read_provenance
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from boxlist.tasks.datasets.split_folder import Document
 
 ADAPTERS = Path("runs", "adapters")
-LOSS_NORMALISATION = "tokens: summed over the labelled tokens of a step, divided by their number"
 
 
 class TrainedAdapter(NamedTuple):
@@ -122,8 +122,6 @@ def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> Trained
 
 def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO) -> _Session:
     """Load the base, find the end token, encode every sample, and attach LoRA."""
-    import inspect
-
     import torch
     from transformers import set_seed
 
@@ -147,18 +145,20 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
     end = end_of_turn(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base)
     protocol = protocol_named(recipe.protocol)
     frame_of = _frames(loaded.processor) if protocol.needs_frame else None
-    teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of, recipe.budgets)
-    data = EncodedSamples(samples(probe, split.trained, teaching), Encoder(loaded.processor, end, recipe.max_length))
+    teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of, recipe.budgets, recipe.against)
+    data = EncodedSamples(
+        lambda epoch: samples(probe, split.trained, teaching, epoch),
+        Encoder(loaded.processor, end, recipe.max_length),
+    )
     print(f"encoding {len(data)} images", file=progress, flush=True)
     for index in range(len(data)):  # all of them now, so that a sample that is too long is found before training
         data[index]
     text_config = loaded.model.config.get_text_config()
     if not getattr(text_config, "num_kv_shared_layers", 0):
         text_config.use_cache = False
-    keeps = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
     set_seed(recipe.seed)
     model, targets = attach_lora(loaded.model, recipe, recipe.revision)
-    collator = Collator(tokenizer.pad_token_id, logits_to_keep=keeps)
+    collator = Collator(tokenizer.pad_token_id)
     asking = _probe_callback(recipe, probe, split, loaded.processor, progress)
     return _Session(recipe, model, targets, data, collator, end.text, asking)
 
@@ -178,22 +178,14 @@ def _probe_callback(
 
 def _run(session: _Session, work: Path, progress: TextIO) -> TrainingLog:
     """Train, or go on from the last checkpoint; returns Trainer's log."""
-    from transformers import PrinterCallback, Trainer, TrainerState
+    from transformers import TrainerState
 
     from boxlist.adapters_training.progress import StopRequest, Watch
+    from boxlist.adapters_training.trainer import list_trainer
 
     stop = StopRequest()
-    arguments = _arguments(session.recipe, work)
-    trainer = Trainer(
-        model=session.model,
-        args=arguments,
-        train_dataset=session.data,
-        data_collator=session.collator,
-        compute_loss_func=token_weighted_loss,
-        callbacks=[Watch(progress, stop)],
-        optimizers=(part_optimizer(session.model, session.recipe, arguments), None),
-    )
-    trainer.remove_callback(PrinterCallback)
+    trainer = list_trainer(session.model, session.recipe, session.data, session.collator, work)
+    trainer.add_callback(Watch(progress, stop))
     if session.probe is not None:
         session.probe.join(trainer, work)
     last = checkpoints.last_checkpoint(work)
@@ -217,40 +209,10 @@ def _log(state: Any) -> TrainingLog:
     return TrainingLog([entry["loss"] for entry in log if "loss" in entry], probe_history(log))
 
 
-def _arguments(recipe: Recipe, work: Path) -> Any:
-    import torch
-    from transformers import TrainingArguments
-
-    gpu = torch.cuda.is_available()
-    return TrainingArguments(
-        output_dir=str(work),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch_size,
-        gradient_accumulation_steps=recipe.accumulation,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule,
-        warmup_steps=recipe.warmup_steps,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        optim=optimizer_here(recipe),
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        bf16=recipe.dtype == "bfloat16",
-        use_cpu=not gpu,
-        dataloader_pin_memory=gpu,
-        remove_unused_columns=False,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_steps=recipe.checkpoint_every,
-        save_total_limit=2,
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
 def _publish(session: _Session, plan: Mapping[str, Any], log: TrainingLog, work: Path, folder: Path) -> TrainedAdapter:
     """Put the finished adapter together inside the training's folder, and rename it into its place."""
     from boxlist.adapters_training.adapter_files import write_adapter
+    from boxlist.adapters_training.trainer import LOSS_NORMALISATION
 
     losses = log.losses
     recipe = session.recipe

@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoProcessor
 
-from boxlist.adapters_training.collator import (
-    IGNORE,
-    Collator,
-    EncodedSamples,
-    Encoder,
-    EndOfTurn,
-    end_of_turn,
-    token_weighted_loss,
-)
+from boxlist.adapters_training.collator import Collator, EncodedSamples
+from boxlist.adapters_training.encoding import IGNORE, Encoder, EndOfTurn, end_of_turn
 from boxlist.adapters_training.lists import Sample, Teaching, samples
 from boxlist.errors import InputError
 from boxlist.protocols import PROTOCOLS
@@ -83,7 +76,7 @@ def test_the_prompt_is_encoded_as_for_generation(encoder: Encoder, three: list[S
 def test_a_batch_is_padded_on_the_right_and_its_images_are_joined(encoder: Encoder, three: list[Sample]) -> None:
     encoded = [encoder(sample) for sample in three]
     pad = encoder.processor.tokenizer.pad_token_id
-    batch = Collator(pad, logits_to_keep=False)(encoded)
+    batch = Collator(pad)(encoded)
     lengths = [sample.length for sample in encoded]
     assert len(set(lengths)) == 3
     for row, length in enumerate(lengths):
@@ -93,25 +86,6 @@ def test_a_batch_is_padded_on_the_right_and_its_images_are_joined(encoder: Encod
         assert bool((batch["mm_token_type_ids"][row, length:] == 0).all())
     assert batch["image_grid_thw"].shape == (3, 3)
     assert len(batch["pixel_values"]) == sum(len(sample.per_image["pixel_values"]) for sample in encoded)
-
-
-def test_logits_only_where_labels_are_give_the_same_loss(
-    encoder: Encoder, three: list[Sample], pocket_base: Path
-) -> None:
-    model = AutoModelForImageTextToText.from_pretrained(pocket_base, dtype=torch.float32)
-    encoded = [encoder(sample) for sample in three]
-    losses = []
-    for keeps in (False, True):
-        batch = Collator(0, logits_to_keep=keeps)(encoded)
-        labels = batch.pop("labels")
-        with torch.no_grad():
-            outputs = model(**batch)
-        losses.append(float(token_weighted_loss(outputs, labels)))
-    assert outputs.logits.shape[1] < labels.shape[1] / 1.3
-    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
-    with torch.no_grad():
-        by_model = model(**batch | {"logits_to_keep": 0}, labels=labels).loss
-    assert losses[0] == pytest.approx(float(by_model), rel=1e-5)
 
 
 def test_truncation_is_refused(processor: Any, encoder: Encoder, three: list[Sample]) -> None:
@@ -170,7 +144,7 @@ def test_an_image_that_is_none_is_refused(encoder: Encoder, three: list[Sample],
 
 def test_samples_are_kept_while_there_is_room(encoder: Encoder, three: list[Sample]) -> None:
     size = encoder(three[0]).nbytes
-    data = EncodedSamples(three, encoder, cache_bytes=int(size * 1.5))
+    data = EncodedSamples(lambda _: three, encoder, cache_bytes=int(size * 1.5))
     assert data[0] is data[0]
     assert data[1] is not data[1]
     assert data[1].per_token.keys() == data[0].per_token.keys()

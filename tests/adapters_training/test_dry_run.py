@@ -13,6 +13,7 @@ from boxlist.adapters_training import base_config as shapes
 from boxlist.adapters_training import dry_run as module
 from boxlist.adapters_training.dry_run import Memory, dry_run
 from boxlist.adapters_training.dry_run_text import dry_run_text
+from boxlist.adapters_training.loss import LOGITS_AT_ONCE
 from boxlist.adapters_training.recipe import RECIPES, Recipe, load_recipe
 from boxlist.errors import InputError
 
@@ -37,7 +38,9 @@ POCKET = Recipe(
 def dry_runs() -> dict[str, DryRun]:
     """Every recipe that comes along; bases of one shape are worked out once for a rank and its targets."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_kept_bytes_per_token", lambda *_: 1000)  # counted in a test of its own: it takes long
+        patch.setattr(
+            module, "_kept_bytes_per_token", lambda *_, **__: 1000
+        )  # counted in a test of its own: it takes long
         return {file.stem: dry_run(file) for file in sorted(RECIPES.glob("*.yaml"))}
 
 
@@ -115,6 +118,19 @@ def test_what_is_kept_for_the_backward_pass_grows_with_what_is_adapted() -> None
     # the pocket base keeps 6 layers of width 256; each keeps at least its input and its two norms' in two bytes
     samples = few.recipe.batch_size * (few.tokens.longest or few.tokens.at_most)
     assert few.memory.activations > samples * 6 * 3 * 2 * 128
+
+
+def test_checkpointing_keeps_the_layers_inputs_and_one_layer() -> None:
+    whole = dry_run(POCKET).memory
+    less = dry_run(dataclasses.replace(POCKET, gradient_checkpointing=True)).memory
+    assert whole.activations / 6 < less.activations < whole.activations / 3
+    assert less.weights == whole.weights
+
+
+def test_logits_are_held_a_block_at_a_time(dry_runs: dict[str, DryRun]) -> None:
+    gemma = dry_runs["gemma4_insplad_qkvo_r32"]
+    assert gemma.memory.logits == LOGITS_AT_ONCE * 12
+    assert gemma.memory.logits < 262_144 * 4 * gemma.tokens.at_most
 
 
 def test_a_base_that_cannot_be_had_and_has_no_stand_in_is_refused() -> None:

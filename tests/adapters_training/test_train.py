@@ -13,10 +13,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments, set_seed
 
-from boxlist.adapters_training.collator import Collator, EncodedSamples, Encoder, EndOfTurn, token_weighted_loss
+from boxlist.adapters_training.collator import Collator, EncodedSamples
+from boxlist.adapters_training.encoding import Encoder, EndOfTurn
 from boxlist.adapters_training.lists import Teaching, samples
 from boxlist.adapters_training.lora import attach_lora
 from boxlist.adapters_training.provenance import PROVENANCE_FILE, check_adapter, read_provenance
+from boxlist.adapters_training.trainer import ListTrainer
 from boxlist.adapters_training.weights_file import WEIGHTS_FILE
 from boxlist.errors import InputError
 from boxlist.models.loading import base_identity, load_processor_and_model
@@ -50,6 +52,14 @@ class At(io.StringIO):
         return super().write(text)
 
 
+class ByModel(Trainer):  # type: ignore[misc] # transformers is not typed
+    """transformers' own Trainer with the model's own loss."""
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], **options: Any) -> Any:
+        inputs.pop("loss_weights")
+        return super().compute_loss(model, inputs, **options)
+
+
 def kill() -> None:
     raise Killed
 
@@ -73,7 +83,7 @@ def test_accumulated_micro_batches_weigh_tokens_as_one_batch_does(
     documents = [*by_length[:2], *by_length[-2:]]
     taught = samples(probe_named(TASK), documents, Teaching(PROTOCOLS["norm1000_xyxy"]))
     processor = AutoProcessor.from_pretrained(pocket_base)
-    data = EncodedSamples(taught, Encoder(processor, EndOfTurn("<|im_end|>", 2), 1024))
+    data = EncodedSamples(lambda _: taught, Encoder(processor, EndOfTurn("<|im_end|>", 2), 1024))
     changes = []
     for batch_size, accumulation in ((4, 1), (1, 4)):
         set_seed(1)
@@ -95,9 +105,9 @@ def test_accumulated_micro_batches_weigh_tokens_as_one_batch_does(
             disable_tqdm=True,
             report_to="none",
         )
-        loss = {"compute_loss_func": token_weighted_loss} if token_weighted else {}
-        collator = Collator(processor.tokenizer.pad_token_id, logits_to_keep=token_weighted)
-        Trainer(model=model, args=arguments, train_dataset=data, data_collator=collator, **loss).train()
+        kind = ListTrainer if token_weighted else ByModel
+        collator = Collator(processor.tokenizer.pad_token_id)
+        kind(model=model, args=arguments, train_dataset=data, data_collator=collator).train()
         changes.append(pairs(model) - before)
     apart = float((changes[0] - changes[1]).norm() / changes[0].norm())
     if token_weighted:
@@ -253,10 +263,10 @@ def test_a_sample_that_is_too_long_leaves_nothing_behind(
 def test_a_loss_that_is_not_finite_ends_the_training(
     train_small: Callable[..., TrainedAdapter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nan_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        return token_weighted_loss(outputs, labels, num_items_in_batch) * float("nan")
+    def nan_loss(hidden: torch.Tensor, *_: Any) -> torch.Tensor:
+        return hidden.sum() * float("nan")
 
-    monkeypatch.setattr("boxlist.adapters_training.train.token_weighted_loss", nan_loss)
+    monkeypatch.setattr("boxlist.adapters_training.loss.summed_loss", nan_loss)
     with pytest.raises(
         InputError, match=r"expected a finite loss, got nan at step 1. Train with a lower learning_rate"
     ):
