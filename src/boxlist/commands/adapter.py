@@ -17,7 +17,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=tuple(_ACTIONS),
-        help="say what it is, check its files, write its model card, or merge it into its base",
+        help="say what it is, check its files, write its model card, merge it into its base, or put it on the hub",
     )
     parser.add_argument("path", metavar="PATH", help="the adapter's folder, or a hub id")
     parser.add_argument("--base", help="verify, merge: its base, a folder, a hub id or pocket:NAME")
@@ -28,6 +28,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("base", "float32"), default="base", help="merge: numbers of the checkpoint (%(default)s)"
     )
+    parser.add_argument("--to", metavar="OWNER/NAME", help="push: the hub repository; made private if it is missing")
+    parser.add_argument("--public", action="store_true", help="push: make a missing repository public")
     add_json(parser)
 
 
@@ -91,6 +93,19 @@ def _merge(arguments: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
+def _push(arguments: argparse.Namespace, folder: Path) -> int:
+    from boxlist.adapters_training.pushing import push_adapter
+
+    if arguments.to is None:
+        raise InputError("adapter push", expected="--to, a hub repository OWNER/NAME", got="none", remedy="Add it.")
+    address = push_adapter(folder, arguments.to, public=arguments.public)
+    if arguments.json:
+        print_json({"adapter": str(folder), "commit": address})
+    else:
+        print(address)
+    return 0
+
+
 def _base(arguments: argparse.Namespace) -> str | None:
     from boxlist.adapters_training.recipe import base_location
 
@@ -102,6 +117,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
     "verify": _verify,
     "card": _card,
     "merge": _merge,
+    "push": _push,
 }
 
-COMMAND = Command("adapter", "show, verify, describe or merge a LoRA adapter", _add_arguments, _adapter)
+COMMAND = Command("adapter", "show, verify, describe, merge or push a LoRA adapter", _add_arguments, _adapter)
