@@ -6,13 +6,15 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 VLLM := .venv-vllm
 STUDIES := $(basename $(notdir $(wildcard src/boxlist/studies/[a-z]*.yaml)))
+# Those of both families, in which a page has a section for each. The others ask the first alone.
+OF_BOTH := control-surface budget-sweep budget-x-stop structure-axis separability
 
 .PHONY: help demo studies test test-vllm browser check bench clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    train the pocket adapter, run it with and without controls, print one table"
-	@echo "make studies the paper's tables on the pocket model, into docs/studies; again, it continues"
+	@echo "make demo    train adapters of two pocket models, run them with and without controls, print one table"
+	@echo "make studies the paper's tables on the pocket models, into docs/studies; again, it continues"
 	@echo "make test    run every test"
 	@echo "make test-vllm  the tests that need vLLM, on its CPU build, in a virtual environment of its own"
 	@echo "make check   ruff, format and mypy"
@@ -25,7 +27,8 @@ demo: $(INSTALLED)
 studies: $(INSTALLED)
 	@for study in $(STUDIES); do \
 	    echo "== $$study"; \
-	    $(VENV)/bin/boxlist study "$$study" --markdown "docs/studies/$$study.md" || exit 1; \
+	    case " $(OF_BOTH) " in *" $$study "*) models=pocket,pocket-gemma4 ;; *) models=pocket ;; esac; \
+	    $(VENV)/bin/boxlist study "$$study" --model "$$models" --markdown "docs/studies/$$study.md" || exit 1; \
 	done
 
 test: $(INSTALLED) browser

@@ -104,8 +104,11 @@ def summarise_columns(
             stacklevel=2,
         )
     parts = {metric.name: metric_parts(metric, columns) for metric in chosen}
-    intervals = _bootstrap(chosen, parts, pictures, seed, resamples)
-    return {metric.name: _value(metric, parts[metric.name], intervals.get(metric.name), pictures) for metric in chosen}
+    samples = resampled_figures([(metric, parts[metric.name]) for metric in chosen], pictures, seed, resamples)
+    return {
+        name: figure_with_interval(metric, figure_of(metric, parts[name]), parts[name].counts, interval, pictures)
+        for metric, name, interval in zip(chosen, metrics, percentile_intervals(samples), strict=True)
+    }
 
 
 def metric_parts(metric: Metric, columns: Columns) -> Parts:
@@ -173,24 +176,27 @@ def values_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _bootstrap(
-    chosen: Iterable[Metric],
-    parts: dict[str, Parts],
-    pictures: NDArray[np.int64] | None,
-    seed: int,
-    resamples: int,
-) -> dict[str, Interval | None]:
-    """The percentile interval of every metric but maxima; ratios in one product, so that no other asks for more."""
-    names = [metric.name for metric in chosen if metric.over_images == "ratio"]
-    found: dict[str, Interval | None] = {}
-    if names:
-        samples = resampled_values([by_picture(parts[name], pictures) for name in names], resamples, seed)
-        found |= zip(names, percentile_intervals(samples), strict=True)
-    spreads = spreads_of([(metric, parts[metric.name]) for metric in chosen])
+def resampled_figures(
+    asked: Sequence[tuple[Metric, Parts]], pictures: NDArray[np.int64] | None, seed: int, resamples: int
+) -> NDArray[np.float64]:
+    """Each metric over each resample of the pictures, `(resamples, len(asked))`, NaN where undefined or a maximum.
+
+    Ratios in one product, so that no other asks for more; all metrics over the same resamples.
+    """
+    found = np.full((resamples, len(asked)), np.nan)
+    ratios = [place for place, (metric, _) in enumerate(asked) if metric.over_images == "ratio"]
+    if ratios:
+        found[:, ratios] = resampled_values(
+            [by_picture(asked[place][1], pictures) for place in ratios], resamples, seed
+        )
+    spreads = {
+        place: Spreading(metric.over_images, parts.numerator, parts.counts)
+        for place, (metric, parts) in enumerate(asked)
+        if metric.over_images in {"median", "deviation"}
+    }
     if spreads:
-        n_images = len(next(iter(parts.values())).counts)
-        samples = resampled_spreads(list(spreads.values()), n_images, resamples, seed, pictures)
-        found |= zip(spreads, percentile_intervals(samples), strict=True)
+        n_images = len(asked[0][1].counts)
+        found[:, list(spreads)] = resampled_spreads(list(spreads.values()), n_images, resamples, seed, pictures)
     return found
 
 
@@ -214,9 +220,15 @@ def figure_of(metric: Metric, parts: Parts) -> float | None:
     return spread(metric.over_images, parts.numerator[parts.counts])
 
 
-def _value(metric: Metric, parts: Parts, interval: Interval | None, pictures: NDArray[np.int64] | None) -> MetricValue:
-    n_pictures = count_pictures(pictures, parts.counts)
-    value = figure_of(metric, parts)
+def figure_with_interval(
+    metric: Metric,
+    value: float | None,
+    counts: NDArray[np.bool_],
+    interval: Interval | None,
+    pictures: NDArray[np.int64] | None,
+) -> MetricValue:
+    """A figure as scores.json has it; `counts` says of each image whether it counts into n."""
+    n_pictures = count_pictures(pictures, counts)
     kind: Literal["percentile", "wilson"] | None = "percentile" if interval else None
     if metric.is_rate and value is not None and value in (0.0, 1.0):
         interval, kind = wilson_interval(value, n_pictures), "wilson"
@@ -224,7 +236,7 @@ def _value(metric: Metric, parts: Parts, interval: Interval | None, pictures: ND
         value=value,
         ci_low=interval.low if interval else None,
         ci_high=interval.high if interval else None,
-        n=int(np.count_nonzero(parts.counts)),
+        n=int(np.count_nonzero(counts)),
         interval=kind,
         few_images=n_pictures < FEW_IMAGES,
     )

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boxlist import demo as demo_module
-from boxlist.demo import DENSE, INVENTORY, REGIMES, SPATIAL, Regime, demo
+from boxlist.adapters_training.pocket import CHECKPOINT
+from boxlist.adapters_training.recipe import load_recipe
+from boxlist.demo import DENSE, INVENTORY, REGIMES, SPATIAL, demo
 from boxlist.runs.engine import RunResult
 
 if TYPE_CHECKING:
@@ -25,12 +27,13 @@ NAMES = ("f1@0.3", "f1@0.5", "parse_valid", "predictions_per_image", "duplicate_
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
-    """Every request that the demo makes; each run scores 1."""
+    """Every request that the demo makes; each run scores 1, and `repeats-raw` repeats more."""
     made: list[RunRequest] = []
 
     def run(request: RunRequest, _say: object) -> RunResult:
         made.append(request)
         metrics = {name: figure(1.0) for name in (*NAMES, "target_shape_valid")}
+        metrics["duplicate_rate"] = figure(2.0 if request.name == "repeats-raw" else 1.0)
         tasks = {task: {"n": 80, "metrics": metrics} for task in request.tasks}
         return RunResult(request.path, {}, {"tasks": tasks}, 80)
 
@@ -76,7 +79,7 @@ def test_the_table_has_box_rows_and_then_the_others(requests: list[RunRequest], 
 
 
 def test_the_second_regime_asks_for_boxes_only(requests: list[RunRequest], tmp_path: Path) -> None:
-    demo(tmp_path)
+    demo(tmp_path, regimes=REGIMES[:2])
     assert [(made.name, made.controls.name) for made in requests[5:]] == [
         ("repeats-base", "raw"),
         ("repeats-raw", "raw"),
@@ -87,18 +90,45 @@ def test_the_second_regime_asks_for_boxes_only(requests: list[RunRequest], tmp_p
     assert {made.tasks for made in requests[5:]} == {(DENSE,)}
 
 
-def test_a_second_regime_has_folders_of_its_own(requests: list[RunRequest], tmp_path: Path) -> None:
-    second = Regime(key="short", title="rank 8", recipe=REGIMES[0].recipe, runs=REGIMES[0].runs)
-    result = demo(tmp_path, regimes=(REGIMES[0], second))
-    assert [made.name for made in requests[5:]] == [
-        "short-base",
-        "short-raw",
-        "short-penalty",
-        "short-budget",
-        "short-stopped",
+def test_the_second_family_has_a_base_and_a_protocol_of_its_own(requests: list[RunRequest], tmp_path: Path) -> None:
+    demo(tmp_path)
+    first, second = requests[:5], requests[10:]
+    assert [(made.name, made.controls, made.tasks) for made in second] == [
+        (f"gemma4-{made.name}", made.controls, made.tasks) for made in first
     ]
-    assert requests[-1].model_args["adapter"] == str(tmp_path / "short-adapter")
-    assert [block.title for block in result.blocks] == ["q/k/v/o rank 32, lists in reading order", "rank 8"]
+    assert [made.model_args.get("adapter") for made in second] == [None, *[str(tmp_path / "gemma4-adapter")] * 4]
+    assert {(made.model_args["pretrained"], made.protocol.name) for made in first} == {
+        (str(CHECKPOINT.parent / "qwen3vl"), "norm1000_xyxy")
+    }
+    assert {(made.model_args["pretrained"], made.protocol.name) for made in second} == {
+        (str(CHECKPOINT.parent / "gemma4"), "pixel_xyxy")
+    }
+
+
+def test_headings_name_the_family_and_the_protocol_of_the_recipe() -> None:
+    protocols = [load_recipe(regime.recipe).protocol for regime in REGIMES]
+    assert protocols == ["norm1000_xyxy", "norm1000_xyxy", "pixel_xyxy"]
+    assert all(f", {name}: " in regime.heading for name, regime in zip(protocols, REGIMES, strict=True))
+    assert len({regime.heading for regime in REGIMES}) == len(REGIMES)
+
+
+def test_each_family_has_sentences_about_its_own_base(requests: list[RunRequest], tmp_path: Path) -> None:
+    result = demo(tmp_path)
+    assert [block.title for block in result.blocks] == [
+        "Qwen3-VL, norm1000_xyxy: q/k/v/o rank 32, lists in reading order",
+        "Qwen3-VL, norm1000_xyxy: q/k/v/o rank 32, lists in random order",
+        "Gemma 4 unified, pixel_xyxy: q/k/v/o rank 32, lists in reading order",
+    ]
+    first, second = result.sentences.split("\n\n")
+    said = "Training does not clearly change F1@0.3 from 1.000 to 1.000 on 80 held-out images, and the raw adapter"
+    assert first.startswith(f"Qwen3-VL, norm1000_xyxy. {said}")
+    assert second.startswith(f"Gemma 4 unified, pixel_xyxy. {said}")
+
+
+def test_the_regime_that_repeats_most_is_named_in_its_own_family(requests: list[RunRequest], tmp_path: Path) -> None:
+    first, second = demo(tmp_path).sentences.split("\n\n")
+    assert "For q/k/v/o rank 32, lists in random order, the budget" in first
+    assert "lists in random order" not in second
 
 
 def test_limit_and_fresh_reach_every_run(requests: list[RunRequest], tmp_path: Path) -> None:

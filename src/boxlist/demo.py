@@ -1,4 +1,4 @@
-"""`boxlist demo`: the whole story on the pocket model. Rows are data: a recipe and the runs made of it."""
+"""`boxlist demo`: the whole story on the pocket models. Rows are data: a recipe and the runs made of it."""
 
 from __future__ import annotations
 
@@ -34,37 +34,44 @@ class DemoRun(NamedTuple):
 
 @dataclass(frozen=True)
 class Regime:
-    """One adapter and its runs. `key` is in the names of its folders; base, raw, budget and stopped must be there."""
+    """One adapter and its runs. `key` is in the names of its folders; base, raw, budget and stopped must be there.
+
+    `family` names the base and its protocol; regimes that share it share their sentences, the first of them leading.
+    """
 
     key: str
+    family: str
     title: str
     recipe: str
     runs: Mapping[str, DemoRun]
+
+    @property
+    def heading(self) -> str:
+        return f"{self.family}: {self.title}"
 
     def folder(self, name: str) -> str:
         return f"{self.key}-{name}" if self.key else name
 
 
-CONTROL_RUNS = {
+BOX_RUNS = {
+    "base": DemoRun("base", adapted=False),
     "raw": DemoRun("raw adapter"),
     "penalty": DemoRun("+ penalty 1.05", "repetition_penalty=1.05"),
     "budget": DemoRun("budget 8", "budget=8"),
     "stopped": DemoRun("budget 8 + repeat-stop", "budget=8,repeat_stop"),
 }
-BASE = DemoRun("base", tasks=(DENSE, INVENTORY, SPATIAL), adapted=False)
+ALL_PROBES = (DENSE, INVENTORY, SPATIAL)
+PROBE_RUNS = {
+    **BOX_RUNS,
+    "base": DemoRun("base", tasks=ALL_PROBES, adapted=False),
+    "raw": DemoRun("raw adapter", tasks=ALL_PROBES),
+}
+QWEN3VL, GEMMA4 = "Qwen3-VL, norm1000_xyxy", "Gemma 4 unified, pixel_xyxy"
+READING, RANDOM = "q/k/v/o rank 32, lists in reading order", "q/k/v/o rank 32, lists in random order"
 REGIMES = (
-    Regime(
-        key="",
-        title="q/k/v/o rank 32, lists in reading order",
-        recipe="pocket_shapes_qkvo_r32",
-        runs={"base": BASE, **CONTROL_RUNS, "raw": DemoRun("raw adapter", tasks=(DENSE, INVENTORY, SPATIAL))},
-    ),
-    Regime(
-        key="repeats",
-        title="q/k/v/o rank 32, lists in random order",
-        recipe="pocket_shapes_random_qkvo_r32",
-        runs={"base": DemoRun("base", adapted=False), **CONTROL_RUNS},
-    ),
+    Regime("", QWEN3VL, READING, recipe="pocket_shapes_qkvo_r32", runs=PROBE_RUNS),
+    Regime("repeats", QWEN3VL, RANDOM, recipe="pocket_shapes_random_qkvo_r32", runs=BOX_RUNS),
+    Regime("gemma4", GEMMA4, READING, recipe="pocket_gemma4_shapes_qkvo_r32", runs=PROBE_RUNS),
 )
 
 
@@ -77,7 +84,7 @@ class DemoResult(NamedTuple):
 
     def text(self) -> str:
         """For a terminal."""
-        return f"\n{to_terminal(self.blocks)}\n\n{LEGEND}\n\n{self.sentences}\n\nRuns, adapter and table: {self.out}"
+        return f"\n{to_terminal(self.blocks)}\n\n{LEGEND}\n\n{self.sentences}\n\nRuns, adapters and table: {self.out}"
 
     def markdown(self) -> str:
         return f"{to_markdown(self.blocks)}\n\n{LEGEND}\n\n{self.sentences}\n"
@@ -107,8 +114,7 @@ def demo(
     asked = _Asked(out, limit, fresh, say)
     scored = [_run_regime(regime, asked) for regime in regimes]
     blocks = [_block(regime, scores) for regime, scores in zip(regimes, scored, strict=True)]
-    rows = [_control_rows(regime, scores) for regime, scores in zip(regimes, scored, strict=True)]
-    result = DemoResult(blocks, findings(rows), out)
+    result = DemoResult(blocks, _sentences(regimes, scored), out)
     (out / "table.md").write_text(result.markdown(), encoding="utf-8")
     return result
 
@@ -167,7 +173,15 @@ def _block(regime: Regime, scores: Scores) -> TableBlock:
         for name, row in regime.runs.items()
         if task in scores[name]
     ]
-    return TableBlock(regime.title, [*boxes, *others])
+    return TableBlock(regime.heading, [*boxes, *others])
+
+
+def _sentences(regimes: Sequence[Regime], scored: Sequence[Scores]) -> str:
+    """A paragraph a family: a base's figures are compared with those of its own adapters only."""
+    families: dict[str, list[ControlRows]] = {}
+    for regime, scores in zip(regimes, scored, strict=True):
+        families.setdefault(regime.family, []).append(_control_rows(regime, scores))
+    return "\n\n".join(f"{family}. {findings(rows)}" for family, rows in families.items())
 
 
 def _control_rows(regime: Regime, scores: Scores) -> ControlRows:

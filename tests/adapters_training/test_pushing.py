@@ -105,14 +105,16 @@ def test_what_verifies_goes_there_and_nothing_else(
     (adapter / "notes.txt").write_text("mine")
     assert cli.main(["adapter", "push", str(adapter), "--to", "me/mine"]) == 0
     assert capsys.readouterr().out == f"{hub.address}/me/mine/commit/{'a' * 40}\n"
-    assert [(made["name"], made["organization"], made["private"]) for made in hub.made] == [("mine", "me", True)]
+    assert [(made["name"], made["organization"], made["visibility"]) for made in hub.made] == [
+        ("mine", "me", "private")
+    ]
     assert sorted(hub.files) == ["README.md", "adapter_config.json", PROVENANCE_FILE, WEIGHTS_FILE, "losses.json"]
     assert all(content == (adapter / name).read_bytes() for name, content in hub.files.items())
 
 
 def test_a_public_one_is_public(hub: FakeHub, adapter: Path) -> None:
     push_adapter(adapter, "me/mine", public=True)
-    assert [made.get("private") for made in hub.made] == [False]
+    assert [made["visibility"] for made in hub.made] == ["public"]
 
 
 def test_a_faulty_adapter_never_leaves(hub: FakeHub, adapter: Path) -> None:
@@ -150,4 +152,7 @@ def test_without_a_network_it_is_one_line(adapter: Path, monkeypatch: pytest.Mon
 
 def test_it_must_be_told_whereto(adapter: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["adapter", "push", str(adapter)]) == 2
-    assert capsys.readouterr().err == "boxlist: adapter push: expected --to, a hub repository OWNER/NAME, got none. Add it.\n"
+    assert (
+        capsys.readouterr().err
+        == "boxlist: adapter push: expected --to, a hub repository OWNER/NAME, got none. Add it.\n"
+    )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DENSE = "boxlist_dense_bbox_shapes"
+OF_ALL_MODELS = [name for name in shipped_studies() if name != "train-against-repeats"]
+FOR_BOTH = ("control-surface", "budget-sweep", "budget-x-stop", "structure-axis", "separability", "rank-sweep")
 
 
 def grid_of(name: str, model: str = "pocket") -> Grid:
@@ -73,12 +75,29 @@ def test_the_rank_sweep_keeps_alpha_at_twice_the_rank() -> None:
     }
 
 
+@pytest.mark.parametrize("name", FOR_BOTH)
+def test_the_second_pocket_family_is_asked_in_its_own_protocol(name: str) -> None:
+    first, second = grid_of(name), grid_of(name, "pocket-gemma4")
+    assert {recipe_of(source).base for source in second.adapters.values()} == {"pocket:gemma4"}
+    assert {recipe_of(source).protocol for source in second.adapters.values()} == {second.model.protocol}
+    assert second.model.protocol == "pixel_xyxy"
+    assert named(second) == [row for row in named(first) if row[1] != "transfer"]
+
+
+def test_the_second_familys_adapters_differ_as_the_firsts_do() -> None:
+    first_of, second_of = (model_of(load_study("separability"), name).adapters for name in ("pocket", "pocket-gemma4"))
+    assert set(first_of) - set(second_of) == {"transfer"}
+    for role in second_of:
+        first, second = (recipe_of(adapters[role]).to_dict() for adapters in (first_of, second_of))
+        assert {key for key in first if first[key] != second[key]} == {"base", "protocol"}
+
+
 def test_studies_share_their_runs() -> None:
     asked = [grid_of(name).runs for name in shipped_studies()]
     assert len({run for runs in asked for run in runs}) < sum(map(len, asked)) - 15
 
 
-@pytest.mark.parametrize("name", shipped_studies())
+@pytest.mark.parametrize("name", OF_ALL_MODELS)
 @pytest.mark.parametrize("model", ["gemma4-12b", "qwen3-vl-8b"])
 def test_the_papers_models_have_every_task_and_recipe(name: str, model: str) -> None:
     grid = grid_of(name, model)
@@ -109,7 +128,7 @@ def test_a_task_that_is_not_there_is_said_at_once(write_study: Callable[..., str
     assert "in this version of boxlist. Use --model pocket, or a task that is there" in str(refused.value)
 
 
-@pytest.mark.parametrize("name", shipped_studies())
+@pytest.mark.parametrize("name", OF_ALL_MODELS)
 @pytest.mark.parametrize("model", ["gemma4-12b", "qwen3-vl-8b"])
 def test_with_tasks_and_adapters_given_every_study_has_a_plan(name: str, model: str) -> None:
     study = load_study(name)

@@ -12,7 +12,7 @@ from boxlist.runs.engine import RunResult
 from boxlist.studies import study as study_module
 from boxlist.studies.grid import plan_grid, with_overrides
 from boxlist.studies.pool import Pool
-from boxlist.studies.study import StudyResult, do_study, plan_text
+from boxlist.studies.study import StudyResult, do_study, markdown_page, plan_text
 from boxlist.studies.study_file import load_study, model_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_trainings_come_first_and_repeat_stop_last(asked: list[Any], tmp_path: P
 
 def test_the_table_is_ours_and_says_that_it_is_no_evidence(asked: list[Any], tmp_path: Path) -> None:
     result = done("control-surface", tmp_path)
-    markdown = result.markdown("boxlist study control-surface --model pocket")
+    markdown = markdown_page([result], "boxlist study control-surface --model pocket")
     assert markdown.startswith("# Table 1, the control surface: pocket\n")
     assert "    boxlist study control-surface --model pocket\n" in markdown
     assert "| budget 8 + repeat-stop | 1.000 | 1.000 | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] |" in markdown
@@ -91,9 +91,38 @@ def test_the_table_is_ours_and_says_that_it_is_no_evidence(asked: list[Any], tmp
     assert "no evidence" in result.text()
 
 
+BOTH = "pocket,pocket-gemma4"
+
+
+def test_several_models_stand_on_one_page(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    words = ["study", "control-surface", "--model", BOTH, "--out", str(tmp_path / "pool"), "--markdown", str(page)]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["models"]
+    assert [(study["model"], len(study["rows"])) for study in found] == [("pocket", 10), ("pocket-gemma4", 10)]
+    assert {row["protocol"] for row in found[1]["rows"]} == {"pixel_xyxy"}
+    markdown = page.read_text()
+    assert markdown.startswith("# Table 1, the control surface: pocket, pocket-gemma4\n")
+    assert f"    boxlist study control-surface --model {BOTH}\n" in markdown
+    assert [line for line in markdown.splitlines() if line.startswith("## ")] == [
+        "## pocket: pocket:qwen3vl, norm1000_xyxy",
+        "## pocket-gemma4: pocket:gemma4, pixel_xyxy",
+    ]
+    assert markdown.count("Target column: ") == markdown.count("no evidence") == 1
+    assert markdown.count("| raw adapter |") == 4
+    assert {request.model_args["protocol"] for request in asked if not isinstance(request, str)} == {
+        "norm1000_xyxy",
+        "pixel_xyxy",
+    }
+    assert main(words) == 0
+    assert capsys.readouterr().out.count("Table 1, the control surface: pocket") == 2
+    assert main([*words, "--dry-run"]) == 0
+    assert "Table 1, the control surface: pocket-gemma4 (pocket:gemma4)\n" in capsys.readouterr().out
+
+
 def test_beside_a_model_of_the_papers_stand_its_figures(asked: list[Any], tmp_path: Path) -> None:
     result = done("control-surface", tmp_path, "gemma4-12b")
-    markdown = result.markdown("c")
+    markdown = markdown_page([result], "c")
     assert (
         "|   the paper's: Table 1, section 4 (raw adapter) | 0.812 | 6.713 | 0.448 [0.384, 0.513] | 0.363 | 0.080 | 23 "
     ) in markdown
@@ -233,6 +262,15 @@ def test_an_answer_that_differs_is_told(real: tuple[Path, str], tmp_path: Path) 
         ),
         (["budget-sweep", "--markdown", "nowhere/x.md"], "--markdown nowhere/x.md: expected a file in a folder that "),
         (["budget-sweep", "--model", "gemma"], "model of study budget-sweep 'gemma': expected one of gemma4-12b, "),
+        (["budget-sweep", "--model", "pocket,"], "model of study budget-sweep '': expected one of gemma4-12b, "),
+        (
+            ["budget-sweep", "--model", "pocket,pocket-gemma4", "--adapter", "high=x"],
+            "--adapter, --task and --model-args: expected one --model, got pocket,pocket-gemma4. Ask of each model by ",
+        ),
+        (
+            ["coco-transfer", "--model", "pocket,pocket-gemma4"],
+            "study coco-transfer: blocks[0]: task of pocket-gemma4 'transfer': expected one of dense, inventory, ",
+        ),
     ],
 )
 def test_wrong_words_get_one_line(
@@ -284,5 +322,5 @@ def test_every_row_names_its_format_and_asks_in_it(
     }
     names = [filled.row.name for _, rows in result.blocks for filled in rows]
     assert names[1:5] == ["norm1000_xyxy", "norm1000_xyxy+nested", "percent_xyxy+nested", "stopped, norm1_yxhw+plain"]
-    assert "Every row names its format where it is not the model's own, norm1000_xyxy;" in result.markdown("c")
+    assert "Every row names its format where it is not the model's own, norm1000_xyxy;" in markdown_page([result], "c")
     assert [row["protocol"] for row in result.to_json()["rows"]][3:5] == ["percent_xyxy+nested", "norm1_yxhw+plain"]

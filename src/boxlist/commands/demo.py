@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where all of it lands (%(default)s)")
     parser.add_argument("--limit", type=whole_number, metavar="N", help="only the first N images of each probe")
-    parser.add_argument("--fresh", action="store_true", help="keep the adapter, delete the answers, and ask again")
+    parser.add_argument("--fresh", action="store_true", help="keep the adapters, delete the answers, and ask again")
     add_json(parser)
 
 
@@ -31,5 +31,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 COMMAND = Command(
-    "demo", "train a pocket adapter, run it under every control, and print one table", _add_arguments, _demo
+    "demo",
+    "train adapters of two pocket models, run them under every control, and print one table",
+    _add_arguments,
+    _demo,
 )

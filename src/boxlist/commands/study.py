@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from boxlist.studies.grid import Grid
     from boxlist.studies.pool import Pool
     from boxlist.studies.study import StudyResult
+    from boxlist.studies.study_file import Study
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="NAME", help="a study that comes along, or a YAML file")
-    parser.add_argument("--model", default="pocket", help="a model that the study names (default: %(default)s)")
+    parser.add_argument(
+        "--model", default="pocket", metavar="A,B", help="models that the study names (default: %(default)s)"
+    )
     parser.add_argument("--adapter", action="append", default=[], metavar="ROLE=PATH", help="your adapter for a role")
     parser.add_argument("--task", action="append", default=[], metavar="ROLE=TASK", help="another task for a role")
     parser.add_argument(
@@ -37,43 +40,66 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _study(arguments: argparse.Namespace) -> int:
-    grid, pool = _asked(arguments)
+    asked = _asked(arguments)
     if arguments.dry_run:
         from boxlist.studies.study import plan_text
 
-        print(plan_text(grid, pool, replayed=arguments.replay))
+        print("\n\n".join(plan_text(grid, pool, replayed=arguments.replay) for grid, pool in asked))
         return 0
     _check_markdown(arguments.markdown)
     quiet(arguments)
-    from boxlist.studies.study import do_study
+    from boxlist.studies.study import do_study, markdown_page
 
-    result = do_study(grid, pool, replayed=arguments.replay, say=say)
+    results = [do_study(grid, pool, replayed=arguments.replay, say=say) for grid, pool in asked]
     if arguments.markdown is not None:
         from boxlist.whole_files import write_text
 
-        write_text(arguments.markdown, result.markdown(_command(arguments)))
-    _print(result, as_json=arguments.json)
+        write_text(arguments.markdown, markdown_page(results, _command(arguments)))
+    _print(results, as_json=arguments.json)
     return 0
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[Grid, Pool]:
+def _asked(arguments: argparse.Namespace) -> list[tuple[Grid, Pool]]:
+    """What is asked of each model; all of them are looked at before anything runs."""
+    from boxlist.studies.study_file import load_study
+
+    study = load_study(arguments.study)
+    names = list(dict.fromkeys(arguments.model.split(",")))
+    _refuse_one_models_words(arguments, names)
+    return [_asked_of(study, name, arguments) for name in names]
+
+
+def _asked_of(study: Study, name: str, arguments: argparse.Namespace) -> tuple[Grid, Pool]:
     import dataclasses
 
     from boxlist.runs.request import read_pairs
     from boxlist.studies.grid import plan_grid, with_overrides
     from boxlist.studies.pool import Pool
-    from boxlist.studies.study_file import load_study, model_of
+    from boxlist.studies.study_file import model_of
 
-    study = load_study(arguments.study)
     model = with_overrides(
-        model_of(study, arguments.model),
+        model_of(study, name),
         adapters=_roles(arguments.adapter, "--adapter"),
         tasks=_roles(arguments.task, "--task"),
         model_args=read_pairs(arguments.model_args, "--model-args"),
     )
     if arguments.batch_size is not None:
         model = dataclasses.replace(model, batch_size=arguments.batch_size)
-    return plan_grid(study, model), Pool(arguments.out, model, arguments.limit, arguments.fresh)
+    grid = plan_grid(study, model)
+    return grid, Pool(arguments.out, grid.model, arguments.limit, arguments.fresh)
+
+
+def _refuse_one_models_words(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """An adapter or checkpoint fits one model, so with several it would be unclear whose it is."""
+    from boxlist.errors import InputError
+
+    if len(names) > 1 and (arguments.adapter or arguments.task or arguments.model_args):
+        raise InputError(
+            "--adapter, --task and --model-args",
+            expected="one --model",
+            got=",".join(names)[:80],
+            remedy="Ask of each model by itself.",
+        )
 
 
 def _roles(given: Sequence[str], where: str) -> dict[str, str]:
@@ -109,11 +135,13 @@ def _command(arguments: argparse.Namespace) -> str:
     return " ".join([*words, *(["--replay"] if arguments.replay else [])])
 
 
-def _print(result: StudyResult, *, as_json: bool) -> None:
+def _print(results: Sequence[StudyResult], *, as_json: bool) -> None:
+    """As JSON one model is an object, several are `{"models": [object, ...]}`."""
     if as_json:
-        print_json(result.to_json())
+        found = [result.to_json() for result in results]
+        print_json(found[0] if len(found) == 1 else {"models": found})
     else:
-        print(result.text())
+        print("\n\n".join(result.text() for result in results))
 
 
 COMMAND = Command(

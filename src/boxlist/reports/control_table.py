@@ -6,7 +6,7 @@ Figures come from the `metrics` of `scores.json`; nothing is computed here. An u
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,10 @@ class TableRow(NamedTuple):
     metrics: Mapping[str, MetricValue]
     target: str = BOX_TARGET
     stops: bool = False
+
+
+Cells: TypeAlias = "list[list[str]]"
+"""A table's lines, its head first, the name of each before its figures."""
 
 
 class TableBlock(NamedTuple):
@@ -74,6 +78,7 @@ _OF_STUDIES = (
     Column("recall@0.3", "recall@0.3"),
     Column("recall@0.5", "recall@0.5"),
     Column("dup. rate [95%]", "duplicate_rate", interval=True),
+    Column("near copies", "near_duplicate_rate"),
     COLUMNS[5],
     COLUMNS[6],
     Column("prefix's TP@0.3", "separability_prefix@0.3"),
@@ -101,29 +106,35 @@ def to_markdown(blocks: Sequence[TableBlock], columns: Sequence[Column] = COLUMN
     >>> print(to_markdown([TableBlock("T", [TableRow("base", {})])]).splitlines()[0])
     **T**
     """
-    parts = []
-    for block in blocks:
-        lines = [f"| {' | '.join(cells)} |" for cells in _cells(block, columns)]
-        lines.insert(1, f"|{'---|' * (len(columns) + 1)}")
-        parts.append(f"**{block.title}**\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+    return "\n\n".join(markdown_table(block.title, _cells(block, columns)) for block in blocks)
+
+
+def markdown_table(title: str, cells: Cells) -> str:
+    """One table under its title."""
+    lines = [f"| {' | '.join(line)} |" for line in cells]
+    lines.insert(1, f"|{'---|' * len(cells[0])}")
+    return f"**{title}**\n\n" + "\n".join(lines)
 
 
 def to_terminal(blocks: Sequence[TableBlock], columns: Sequence[Column] = COLUMNS) -> str:
     """The blocks as text, with one set of column widths for all of them."""
-    tables = [_cells(block, columns) for block in blocks]
+    return terminal_tables([(block.title, _cells(block, columns)) for block in blocks])
+
+
+def terminal_tables(tables: Sequence[tuple[str, Cells]]) -> str:
+    """Tables of as many columns each, under their titles, with one set of column widths."""
     if not tables:
         return ""
-    widths = [max(len(cells[index]) for table in tables for cells in table) for index in range(len(columns) + 1)]
+    widths = [max(map(len, column)) for column in zip(*(line for _, cells in tables for line in cells), strict=True)]
     parts = []
-    for block, table in zip(blocks, tables, strict=True):
-        lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in table]
+    for title, cells in tables:
+        lines = ["  ".join(_aligned(line, widths)).rstrip() for line in cells]
         lines.insert(1, "  ".join("-" * width for width in widths))
-        parts.append(f"{block.title}\n" + "\n".join(lines))
+        parts.append(f"{title}\n" + "\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _cells(block: TableBlock, columns: Sequence[Column]) -> list[list[str]]:
+def _cells(block: TableBlock, columns: Sequence[Column]) -> Cells:
     head = ["row", *(column.head for column in columns)]
     return [head, *([row.name, *(column.cell(row) for column in columns)] for row in block.rows)]
 

@@ -35,7 +35,8 @@ class ControlRows(NamedTuple):
 def findings(blocks: Sequence[ControlRows]) -> str:
     """Two sentences: what training gave and whether the answers repeat; and what the controls change.
 
-    The first block is the main one. The second sentence is about the block whose raw answers repeat most.
+    The blocks share a base, and the first is the main one. The second sentence is about the block whose raw answers
+    repeat most.
     """
     main = blocks[0]
     loudest = max(blocks, key=lambda block: (_value(block.raw, "duplicate_rate"), _value(block.raw, "max_repeat")))

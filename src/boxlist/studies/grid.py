@@ -12,11 +12,14 @@ from boxlist.errors import InputError, unknown_name
 from boxlist.metrics.table import METRICS
 from boxlist.protocols import protocol_named
 from boxlist.reports.control_table import BOX_TARGET
+from boxlist.studies.seeds import refuse_trade_columns, refuse_unpaired, seed_runs
 from boxlist.studies.study_file import BASE, AdapterSource, Study, StudyModel
 from boxlist.tasks.probes import task_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from boxlist.studies.seeds import SeedRun
 
 DENSE = "dense"
 
@@ -33,24 +36,45 @@ class Asked(NamedTuple):
     protocol: str | None = None
 
 
+def watches_list(asked: Asked) -> bool:
+    """Whether controls such as repeat-stop are on, so that a replay of raw answers can stand for the run."""
+    return asked.controls.on_list != Controls()
+
+
+def unwatched(asked: Asked) -> Asked:
+    """The same without the controls that watch the list."""
+    watching = asked.controls.on_list.to_kwargs()
+    kept = {name: value for name, value in asked.controls.to_kwargs().items() if name not in watching}
+    return asked._replace(controls=Controls.from_kwargs(kept))
+
+
 class GridRow(NamedTuple):
-    """One row of the table: its name, the run that fills it, and the metric of its target column."""
+    """One row of the table: its name, the run that fills it, and the metric of its target column.
+
+    With `seeds` each of their runs fills it, and `asked` is that of the first.
+    """
 
     name: str
     asked: Asked
     target: str
+    seeds: Sequence[SeedRun] = ()
+
+    @property
+    def runs(self) -> list[Asked]:
+        return [run.asked for run in self.seeds] or [self.asked]
 
 
 class GridBlock(NamedTuple):
-    """Rows under one title."""
+    """Rows under one title; `differences` names the metrics in which each is compared with the first."""
 
     title: str
     rows: Sequence[GridRow]
+    differences: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A study for one model: its blocks, and what they need."""
+    """A study for one model: its blocks, and what they need; the model has the adapters of every seed too."""
 
     study: Study
     model: StudyModel
@@ -63,7 +87,7 @@ class Grid:
     @property
     def runs(self) -> list[Asked]:
         """Every run once, in the order of the rows."""
-        return list(dict.fromkeys(row.asked for row in self.rows))
+        return list(dict.fromkeys(asked for row in self.rows for asked in row.runs))
 
     @property
     def adapters(self) -> dict[str, AdapterSource]:
@@ -80,7 +104,9 @@ def plan_grid(study: Study, model: StudyModel) -> Grid:
         if model.name not in block.get("only", [model.name]):
             continue
         blocks += [_block(_Place(where, model, values), block) for values in _each(where, block, model.values)]
-    grid = Grid(study, model, blocks)
+    seeded = {run.asked.adapter: run.source for block in blocks for row in block.rows for run in row.seeds}
+    grid = Grid(study, dataclasses.replace(model, adapters={**model.adapters, **seeded}), blocks)
+    refuse_trade_columns(study, grid.rows)
     _refuse_missing_tasks(grid)
     _refuse_missing_adapters(grid)
     return grid
@@ -105,28 +131,34 @@ class _Place(NamedTuple):
 
 
 def _block(place: _Place, block: Mapping[str, Any]) -> GridBlock:
-    adapter = place.fill(block.get("adapter", BASE))
-    rows = list(_rows(place, block["rows"], adapter))
-    title = place.fill(block["title"]) if "title" in block else _title(place, adapter)
-    return GridBlock(title, rows)
+    inherited = {"adapter": BASE, **{name: block[name] for name in ("adapter", "seeds") if name in block}}
+    rows = list(_rows(place, block["rows"], inherited))
+    title = place.fill(block["title"]) if "title" in block else _title(place, place.fill(inherited["adapter"]))
+    differences = block.get("differences", [])
+    for name in differences:
+        if name not in METRICS:
+            raise unknown_name(f"{place.where}: differences", str(name), METRICS)
+    if differences:
+        refuse_unpaired(place.where, rows)
+    return GridBlock(title, rows, differences)
 
 
 def _title(place: _Place, adapter: str) -> str:
     return place.model.name if adapter == BASE else _source(place, adapter).title
 
 
-def _rows(place: _Place, rows: Sequence[Mapping[str, Any]], adapter: str) -> Iterator[GridRow]:
+def _rows(place: _Place, rows: Sequence[Mapping[str, Any]], inherited: Mapping[str, Any]) -> Iterator[GridRow]:
     for row in rows:
         for values in _each(place.where, row, place.values):
             inner = place._replace(values=values)
             if "rows" in row:
-                yield from _rows(inner, row["rows"], adapter)
+                yield from _rows(inner, row["rows"], inherited)
             else:
-                yield _row(inner, row, adapter)
+                yield _row(inner, {**inherited, **row})
 
 
-def _row(place: _Place, row: Mapping[str, Any], adapter: str) -> GridRow:
-    role = place.fill(row.get("adapter", adapter))
+def _row(place: _Place, row: Mapping[str, Any]) -> GridRow:
+    role = place.fill(row["adapter"])
     if role != BASE:
         _source(place, role)
     task = place.fill(row.get("task", DENSE))
@@ -140,7 +172,12 @@ def _row(place: _Place, row: Mapping[str, Any], adapter: str) -> GridRow:
     protocol = protocol_named(place.fill(row.get("protocol", own))).name
     asked = Asked(role, place.model.tasks[task], controls, None if protocol == own else protocol)
     name = place.fill(row.get("row", protocol))
-    return GridRow(name if "protocol" not in row or protocol in name else f"{name}, {protocol}", asked, target)
+    name = name if "protocol" not in row or protocol in name else f"{name}, {protocol}"
+    if role == BASE or "seeds" not in row:
+        return GridRow(name, asked, target)
+    seeds = _chosen(f"{place.where}: seeds", row["seeds"], place.values)
+    runs = seed_runs(f"{place.where}: seeds of {role}", place.model, asked, seeds)
+    return GridRow(name, runs[0].asked, target, runs)
 
 
 def _source(place: _Place, role: str) -> AdapterSource:
@@ -150,20 +187,26 @@ def _source(place: _Place, role: str) -> AdapterSource:
 
 
 def _each(where: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The values with each combination of `each`: a list, or the name of a list among the values."""
-    axes = {}
-    for name, choices in (given.get("each") or {}).items():
-        chosen = values.get(choices) if isinstance(choices, str) else choices
-        if not isinstance(chosen, list):
-            raise InputError(
-                f"{where}: each {name}",
-                expected="a list, or the name of one among the model's values",
-                got=repr(choices)[:80],
-                remedy=f"Lists there: {', '.join(n for n, v in values.items() if isinstance(v, list)) or 'none'}.",
-            )
-        axes[str(name)] = chosen
+    """The values with each combination of `each`."""
+    axes = {
+        str(name): _chosen(f"{where}: each {name}", choices, values)
+        for name, choices in (given.get("each") or {}).items()
+    }
     for combination in itertools.product(*axes.values()):
         yield {**values, **dict(zip(axes, combination, strict=True))}
+
+
+def _chosen(where: str, choices: object, values: Mapping[str, Any]) -> list[Any]:
+    """A list, or the one that is among the values under that name."""
+    chosen = values.get(choices) if isinstance(choices, str) else choices
+    if not isinstance(chosen, list):
+        raise InputError(
+            where,
+            expected="a list, or the name of one among the model's values",
+            got=repr(choices)[:80],
+            remedy=f"Lists there: {', '.join(n for n, v in values.items() if isinstance(v, list)) or 'none'}.",
+        )
+    return chosen
 
 
 def _refuse_missing_tasks(grid: Grid) -> None:

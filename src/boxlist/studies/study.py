@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from boxlist.controls.table import Controls
 from boxlist.metrics.intervals import FEW_IMAGES
 from boxlist.protocols import protocol_named
-from boxlist.reports.control_table import LEGEND, STUDY_COLUMNS, TableBlock, TableRow, to_markdown, to_terminal
+from boxlist.reports.control_table import (
+    LEGEND,
+    STUDY_COLUMNS,
+    Column,
+    TableBlock,
+    markdown_table,
+    terminal_tables,
+    to_markdown,
+    to_terminal,
+)
 from boxlist.runs.engine import run
 from boxlist.runs.inputs import SPLIT
 from boxlist.runs.replay import replay
 from boxlist.studies.agreement import Agreement, compare_with_replay
-from boxlist.studies.paper import paper_note, paper_row
+from boxlist.studies.filled import FilledRow, filled_rows, table_rows
+from boxlist.studies.grid import unwatched, watches_list
+from boxlist.studies.paper import paper_note
 from boxlist.studies.pool import recipe_of
+from boxlist.studies.seeds import DIFFERENCES, difference_table, seed_note
 from boxlist.studies.trade import TRADE_COLUMNS, trade
 from boxlist.tasks.datasets.catalog import data_root, dataset_folder, dataset_named
 from boxlist.tasks.probes import probe_named
@@ -22,22 +34,15 @@ from boxlist.tasks.probes import probe_named
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from boxlist.metrics.summary import MetricValue
+    from boxlist.metrics.summary import MetricValue, TaskScores
+    from boxlist.reports.control_table import Cells
     from boxlist.runs.engine import RunResult
-    from boxlist.studies.grid import Asked, Grid, GridRow
+    from boxlist.studies.grid import Asked, Grid
     from boxlist.studies.pool import Pool
 
 FEW = f"Under {FEW_IMAGES} images, as in some rows here, intervals are narrower than they should be."
 FORMATS = "Every row names its format where it is not the model's own, {own}; one is better only among all rows here."
-NO_EVIDENCE = "The pocket model was trained here from scratch; its figures are no evidence for those of large models."
-
-
-class FilledRow(NamedTuple):
-    """A row of the grid with its run's figures, and the paper's row for it, if there is one."""
-
-    row: GridRow
-    metrics: Mapping[str, MetricValue]
-    paper: TableRow | None
+NO_EVIDENCE = "Pocket models are trained here from scratch; their figures are no evidence for those of large models."
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,17 @@ class StudyResult:
     def text(self) -> str:
         """For a terminal."""
         study = self.grid.study
-        table = to_terminal(self._table(), [STUDY_COLUMNS[name] for name in study.columns])
+        tables = [to_terminal(self._table(), self._columns()), *(terminal_tables([one]) for one in self._differences())]
         head = f"{study.title}: {self.grid.model.name}\n{study.asks}".strip()
-        return "\n\n".join([head, table, LEGEND, *self._notes()])
+        return "\n\n".join([head, *tables, LEGEND, *self.notes(), *self.reservations()])
 
-    def markdown(self, command: str) -> str:
-        """For docs/studies; `command` is the one that made it."""
-        study = self.grid.study
-        table = to_markdown(self._table(), [STUDY_COLUMNS[name] for name in study.columns])
-        parts = [f"# {study.title}: {self.grid.model.name}", study.asks, f"    {command}", table, LEGEND]
-        return "\n\n".join(part for part in [*parts, *self._notes()] if part) + "\n"
+    def tables(self) -> str:
+        """For `markdown_page`."""
+        tables = [to_markdown(self._table(), self._columns()), *(markdown_table(*one) for one in self._differences())]
+        return "\n\n".join(tables)
+
+    def _columns(self) -> list[Column]:
+        return [STUDY_COLUMNS[name] for name in self.grid.study.columns]
 
     def to_json(self) -> dict[str, Any]:
         rows = [
@@ -75,6 +81,8 @@ class StudyResult:
                 "run": str(self.pool.folder(filled.row.asked)),
                 "target": filled.row.target,
                 "metrics": dict(filled.metrics),
+                "seeds": self._seeds(filled),
+                "differences": {name: one._asdict() for name, one in filled.beside.differences.items()},
                 "paper": None if filled.paper is None else dict(filled.paper.metrics),
             }
             for title, rows in self.blocks
@@ -83,24 +91,63 @@ class StudyResult:
         agreements = [{**item._asdict(), "differing": list(item.differing)} for item in self.agreements]
         return {"study": self.grid.study.name, "model": self.grid.model.name, "rows": rows, "agreements": agreements}
 
-    def _table(self) -> list[TableBlock]:
+    def _seeds(self, filled: FilledRow) -> list[dict[str, Any]]:
         return [
-            TableBlock(title, [each for filled in rows for each in _table_rows(filled)]) for title, rows in self.blocks
+            {
+                "seed": run.seed,
+                "adapter": run.asked.adapter,
+                "run": str(self.pool.folder(run.asked)),
+                "metrics": dict(metrics),
+            }
+            for run, metrics in zip(filled.row.seeds, filled.beside.by_seed, strict=False)
         ]
 
-    def _notes(self) -> list[str]:
+    def _differences(self) -> list[tuple[str, Cells]]:
+        """The second tables, of blocks that ask for differences, with their titles."""
+        tables = []
+        for block, (title, rows) in zip(self.grid.blocks, self.blocks, strict=True):
+            if block.differences:
+                named = [(filled.row.name, filled.beside) for filled in rows]
+                tables.append((f"{title}: beside {rows[0].row.name}", difference_table(named, block.differences)))
+        return tables
+
+    def _table(self) -> list[TableBlock]:
+        return [
+            TableBlock(title, [each for filled in rows for each in table_rows(filled)]) for title, rows in self.blocks
+        ]
+
+    def notes(self) -> list[str]:
+        """What is said of this model's figures."""
         agreed = "\n".join(agreement.text() for agreement in self.agreements)
         model = self.grid.model
-        no_evidence = NO_EVIDENCE if model.is_pocket else None
         other_data = _other_data(model.replaced) if any(filled.paper for filled in self._filled()) else None
         several = any(filled.row.asked.protocol for filled in self._filled())
         formats = FORMATS.format(own=protocol_named(model.protocol).name) if several else None
-        few = FEW if any(filled.metrics[filled.row.target]["few_images"] for filled in self._filled()) else None
-        notes = (agreed, paper_note(self.grid.study.name, model.name), other_data, formats, few, no_evidence)
+        seeds = seed_note(self.grid.rows)
+        differences = DIFFERENCES if any(block.differences for block in self.grid.blocks) else None
+        notes = (agreed, paper_note(self.grid.study.name, model.name), other_data, formats, seeds, differences)
         return [text for text in notes if text]
+
+    def reservations(self) -> list[str]:
+        """What is said of figures of this kind, whichever model's they are."""
+        few = any(filled.metrics[filled.row.target]["few_images"] for filled in self._filled())
+        return [text for text, holds in ((FEW, few), (NO_EVIDENCE, self.grid.model.is_pocket)) if holds]
 
     def _filled(self) -> list[FilledRow]:
         return [filled for _, rows in self.blocks for filled in rows]
+
+
+def markdown_page(results: Sequence[StudyResult], command: str) -> str:
+    """One study for docs/studies, a section a model where there are several; `command` is the one that made it."""
+    study = results[0].grid.study
+    models = [result.grid.model for result in results]
+    parts = [f"# {study.title}: {', '.join(model.name for model in models)}", study.asks, f"    {command}"]
+    for number, (result, model) in enumerate(zip(results, models, strict=True)):
+        if len(results) > 1:
+            parts.append(f"## {model.name}: {model.pretrained}, {model.protocol}")
+        parts += [result.tables(), LEGEND if number == 0 else "", *result.notes()]
+    reservations = dict.fromkeys(text for result in results for text in result.reservations())
+    return "\n\n".join(part for part in [*parts, *reservations] if part) + "\n"
 
 
 def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], None]) -> StudyResult:
@@ -119,13 +166,11 @@ def do_study(grid: Grid, pool: Pool, *, replayed: bool, say: Callable[[str], Non
     scores = {}
     for number, step in enumerate(steps, start=1):
         say(f"{'replay' if step.is_replay else 'run'} {number} of {len(steps)}: {_name(step.asked)}")
-        scores[step.asked] = _figures(pool, step, say)
+        scores[step.asked] = _scores(pool, step, say)
+    figures = {asked: dict(found["metrics"]) for asked, found in scores.items()}
     if not TRADE_COLUMNS.isdisjoint(grid.study.columns):
-        scores = {asked: {**found, **_trade(pool, asked, replayed=replayed)} for asked, found in scores.items()}
-    blocks = [
-        (block.title, [_filled(grid, block.title, row, scores[row.asked]) for row in block.rows])
-        for block in grid.blocks
-    ]
+        figures = {asked: {**found, **_trade(pool, asked, replayed=replayed)} for asked, found in figures.items()}
+    blocks = [(block.title, filled_rows(grid, block, scores, figures)) for block in grid.blocks]
     return StudyResult(grid, pool, blocks, _agreements(grid, pool))
 
 
@@ -163,18 +208,6 @@ def train_if_needed(pool: Pool, role: str) -> None:
     train(recipe_of(pool.model.adapters[role]), pool.adapter_folder(role), resume=True)
 
 
-def watches_list(asked: Asked) -> bool:
-    """Whether controls such as repeat-stop are on, so that a replay of raw answers can stand for the run."""
-    return asked.controls.on_list != Controls()
-
-
-def unwatched(asked: Asked) -> Asked:
-    """The same without the controls that watch the list."""
-    watching = asked.controls.on_list.to_kwargs()
-    kept = {name: value for name, value in asked.controls.to_kwargs().items() if name not in watching}
-    return asked._replace(controls=Controls.from_kwargs(kept))
-
-
 def _name(asked: Asked) -> str:
     return ", ".join(filter(None, [asked.adapter, asked.task, asked.protocol, asked.controls.name]))
 
@@ -203,9 +236,9 @@ def _steps(grid: Grid, *, replayed: bool) -> list[_Step]:
     return [*runs, *(_Step(asked, is_replay=replayed) for asked in stops)]
 
 
-def _figures(pool: Pool, step: _Step, say: Callable[[str], None]) -> Mapping[str, MetricValue]:
+def _scores(pool: Pool, step: _Step, say: Callable[[str], None]) -> TaskScores:
     result = _replay(pool, step.asked) if step.is_replay else run(pool.request(step.asked), say)
-    found: Mapping[str, MetricValue] = result.scores["tasks"][step.asked.task]["metrics"]
+    found: TaskScores = result.scores["tasks"][step.asked.task]
     return found
 
 
@@ -221,16 +254,6 @@ def _trade(pool: Pool, asked: Asked, *, replayed: bool) -> Mapping[str, MetricVa
 def _replay(pool: Pool, asked: Asked) -> RunResult:
     target = pool.folder(asked, replayed=True)
     return replay(pool.folder(unwatched(asked)), asked.controls.on_list, target.name, target.parent)
-
-
-def _filled(grid: Grid, block: str, row: GridRow, metrics: Mapping[str, MetricValue]) -> FilledRow:
-    paper = paper_row(grid.study.name, grid.model.name, block, row, stops=watches_list(row.asked))
-    return FilledRow(row, metrics, paper)
-
-
-def _table_rows(filled: FilledRow) -> list[TableRow]:
-    ours = TableRow(filled.row.name, filled.metrics, target=filled.row.target, stops=watches_list(filled.row.asked))
-    return [ours] if filled.paper is None else [ours, filled.paper]
 
 
 def _agreements(grid: Grid, pool: Pool) -> list[Agreement]:

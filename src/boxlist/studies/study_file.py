@@ -81,7 +81,7 @@ class Key(NamedTuple):
     required: bool = False
 
 
-_NUMBER_OR_TEXT = (str, int, float)
+_LIST_OR_NAME = (list, str)
 STUDY_KEYS = {
     "include": Key(str),
     "title": Key(str, required=True),
@@ -95,6 +95,8 @@ BLOCK_KEYS = {
     "adapter": Key(str),
     "only": Key(list),
     "each": Key(dict),
+    "seeds": Key(_LIST_OR_NAME),
+    "differences": Key(list),
     "rows": Key(list, required=True),
 }
 ROW_KEYS = {
@@ -105,6 +107,7 @@ ROW_KEYS = {
     "protocol": Key(str),
     "target": Key(str),
     "each": Key(dict),
+    "seeds": Key(_LIST_OR_NAME),
 }
 GROUP_KEYS = {"each": Key(dict, required=True), "rows": Key(list, required=True)}
 _MODEL_KEYS = {
@@ -216,7 +219,7 @@ def _check(where: str, given: object, keys: Mapping[str, Key]) -> dict[str, Any]
             raise unknown_name(f"{where}: key", str(name), keys)
         kind = keys[name].kind
         if not isinstance(value, kind) or isinstance(value, bool):
-            expected = _KINDS.get(kind, "another kind of value") if isinstance(kind, type) else "a number or text"
+            expected = _KINDS[kind]
             raise InputError(f"{where}: {name}", expected=expected, got=repr(value)[:80], remedy=f"See {_SEE}.")
     for name, key in keys.items():
         if key.required and name not in given:
@@ -224,4 +227,10 @@ def _check(where: str, given: object, keys: Mapping[str, Key]) -> dict[str, Any]
     return given
 
 
-_KINDS: dict[type, str] = {str: "text", int: "a whole number", list: "a list", dict: "keys and values"}
+_KINDS: dict[type | tuple[type, ...], str] = {
+    str: "text",
+    int: "a whole number",
+    list: "a list",
+    dict: "keys and values",
+    _LIST_OR_NAME: "a list, or the name of one",
+}
