@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from boxlist.adapters_training.checkpoints import LOSSES_FILE
 from boxlist.adapters_training.provenance import Provenance, write_provenance
 from boxlist.adapters_training.weights_file import DIGEST_KEY, WEIGHTS_FILE, tensors_sha256, write_metadata
+from boxlist.models.identity import ADAPTER_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
 
 def write_adapter(
-    model: Any, folder: Path, plan: Mapping[str, Any], training: Mapping[str, Any], losses: Sequence[float]
+    checkpoint: Path, folder: Path, plan: Mapping[str, Any], training: Mapping[str, Any], losses: Sequence[float]
 ) -> Provenance:
-    """Write the adapter of a PEFT model into a new folder; what an earlier try left there is removed first."""
+    """Write the adapter of a checkpoint into a new folder; what an earlier try left there is removed first."""
     if folder.exists():
         shutil.rmtree(folder)
-    model.save_pretrained(folder, save_embedding_layers=False)
+    folder.mkdir()
+    for name in (ADAPTER_CONFIG, WEIGHTS_FILE):
+        shutil.copyfile(checkpoint / name, folder / name)
     weights = folder / WEIGHTS_FILE
     provenance = Provenance(adapter={"tensors_sha256": tensors_sha256(weights)}, training=dict(training), **plan)
     write_metadata(weights, {"format": "pt", DIGEST_KEY: write_provenance(folder, provenance)})

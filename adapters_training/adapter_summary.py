@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from boxlist.adapters_training.provenance import Provenance, read_provenance
+from boxlist.adapters_training.resizing import IMAGES, resizing_text
 from boxlist.adapters_training.weights_file import WEIGHTS_FILE, tensor_entries
 from boxlist.models.identity import ADAPTER_CONFIG, read_json
 
@@ -83,6 +84,7 @@ def _told_rows(told: dict[str, Any]) -> dict[str, str]:
         f"({data.get('licence', 'licence not said')})",
         "training": f"{recipe.get('steps')} steps of {training.get('samples_per_step')} samples, learning rate "
         f"{recipe.get('learning_rate')}, {training.get('optimizer')}, on {training.get('device')}",
+        "images": resizing_text(training.get(IMAGES)),
         "modules": ", ".join(f"{count} {name}" for name, count in modules.items()),
         "loss": f"{training.get('first_loss')} at first, {training.get('last_loss')} at last",
         "versions": ", ".join(f"{name} {version}" for name, version in told["versions"].items()),

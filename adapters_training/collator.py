@@ -36,7 +36,7 @@ class EncodedSamples:
     ) -> None:
         self._samples_of, self.encoder = samples_of, encoder
         self.samples = samples_of(0)
-        self._epoch = 0
+        self.epoch = 0
         self._room = cache_bytes
         self._kept: dict[int, _Kept] = {}
         self.longest = 0
@@ -60,8 +60,8 @@ class EncodedSamples:
 
     def begin_epoch(self, epoch: int) -> None:
         """Go on to the samples of an epoch; a resumed training calls this with the epoch in which it goes on."""
-        if epoch != self._epoch:
-            self._epoch, self.samples = epoch, self._samples_of(epoch)
+        if epoch != self.epoch:
+            self.epoch, self.samples = epoch, self._samples_of(epoch)
 
 
 class Collator:

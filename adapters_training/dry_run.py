@@ -161,15 +161,15 @@ def _built_documents(recipe: Recipe, probe: Probe) -> list[Document] | None:
 
 def _tokens(recipe: Recipe, probe: Probe, docs: list[Document] | None) -> Tokens:
     """How long samples are: measured where both data and processor are on this machine, evenly over the split."""
-    from boxlist.adapters_training.encoding import Encoder, end_of_turn
     from boxlist.adapters_training.lists import Teaching, samples
+    from boxlist.adapters_training.suffix_encoding import encoder_for
     from boxlist.models.loading import load_processor
 
     folder, protocol = Path(recipe.base_location), protocol_named(recipe.protocol)
     if not docs or not folder.is_dir() or protocol.needs_frame:
         return Tokens(recipe.max_length, 0, None, None)
     processor = load_processor(recipe.base, folder)
-    encode = Encoder(processor, end_of_turn(processor, _stop_ids(folder, processor), recipe.base), recipe.max_length)
+    encode = encoder_for(processor, _stop_ids(folder, processor), recipe.base, recipe.max_length)
     taught = samples(
         probe, docs, Teaching(protocol, recipe.list_order, recipe.seed, None, recipe.budgets, recipe.against)
     )

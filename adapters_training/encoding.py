@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.errors import InputError
+from boxlist.models.prompt_encoding import encode_prompts
 from boxlist.models.prompts import open_rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from PIL.Image import Image
     from torch import Tensor
@@ -86,6 +87,9 @@ def end_of_turn(processor: Any, stop_ids: Collection[int], base: str) -> EndOfTu
 class Encoder:
     """Encodes samples for one processor. Images are resized by the processor, as at evaluation."""
 
+    answer_fill: Mapping[str, int] = {"attention_mask": 1}
+    """What else the model takes of an answer's tokens, where it is not 0."""
+
     def __init__(self, processor: Any, end: EndOfTurn, max_length: int) -> None:
         self.processor, self.end, self.max_length = processor, end, max_length
 
@@ -107,9 +111,10 @@ class Encoder:
                 got=f"{length} (prompt and image {prompt_length}, answer {len(ids)})",
                 remedy="Raise max_length: a list that is cut loses its end, and with it the end token.",
             )
-        fills = {"input_ids": answer_ids, "attention_mask": torch.ones_like(answer_ids)}
-        zeros = torch.zeros_like(answer_ids)
-        per_token = {key: torch.cat([row, fills.get(key, zeros).to(row.dtype)]) for key, row in asked.per_token.items()}
+        per_token = dict(asked.per_token)
+        for key, row in asked.per_token.items():
+            filled = torch.full_like(answer_ids, self.answer_fill.get(key, 0), dtype=row.dtype)
+            per_token[key] = torch.cat([row, answer_ids if key == "input_ids" else filled])
         loss_weights = torch.tensor(weights)
         labels = answer_ids.masked_fill(loss_weights == 0, IGNORE)
         per_token["labels"] = torch.cat([torch.full((prompt_length,), IGNORE), labels])
@@ -118,13 +123,7 @@ class Encoder:
 
     def prompt(self, sample: Sample) -> Encoded:
         """The question alone, with its image, as generation gets it."""
-        inputs = self.processor.apply_chat_template(
-            chat(sample.prompt, open_rgb(sample.file, sample.name)),
-            tokenize=True,
-            add_generation_prompt=True,
-            return_dict=True,
-            return_tensors="pt",
-        )
+        inputs = encode_prompts(self.processor, [chat(sample.prompt, open_rgb(sample.file, sample.name))])
         shape = inputs["input_ids"].shape
         per_token = {key: value[0] for key, value in inputs.items() if value.shape == shape}
         return Encoded(per_token, {key: value for key, value in inputs.items() if key not in per_token})

@@ -60,11 +60,12 @@ class ProbeCallback(TrainerCallback):  # type: ignore[misc] # transformers is no
         self.trainer: Any = None
         self._bfloat16 = recipe.dtype == "bfloat16"
 
-    def join(self, trainer: Any, work: Path) -> None:
-        """Become a callback of the trainer, and so does the tracker; TensorBoard's files go below `work`."""
+    def join(self, trainer: Any, work: Path | None) -> None:
+        """Become a callback of the trainer, and so does the tracker, whose files go below `work`: of several processes
+        only the first has one."""
         self.trainer = trainer
         trainer.add_callback(self)
-        tracker = reporter(self.dev.evaluate.report_to, work)
+        tracker = None if work is None else reporter(self.dev.evaluate.report_to, work)
         if tracker is not None:
             trainer.add_callback(tracker)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from boxlist.processes import Processes
+
 _LINES = 20  # progress lines of a training whose output is no terminal
 
 
@@ -53,10 +55,13 @@ class StopRequest:
 
 
 class Watch(TrainerCallback):  # type: ignore[misc] # transformers is not typed
-    """Prints loss, step and time left; marks checkpoints once they are whole; passes a stop request on."""
+    """Prints loss, step and time left; marks checkpoints once they are whole; passes a stop request on.
 
-    def __init__(self, out: TextIO, stop: StopRequest) -> None:
-        self.out, self.stop = out, stop
+    A stop that is asked of one process is one for all: they take every step together.
+    """
+
+    def __init__(self, out: TextIO, stop: StopRequest, processes: Processes) -> None:
+        self.out, self.stop, self.processes = out, stop, processes
         self._started: tuple[float, int] | None = None
 
     def on_step_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
@@ -64,11 +69,13 @@ class Watch(TrainerCallback):  # type: ignore[misc] # transformers is not typed
             self._started = (time.monotonic(), state.global_step)
 
     def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> None:
-        if self.stop.asked:
+        if self.processes.any(self.stop.asked):
             control.should_save = control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
-        mark_complete(Path(args.output_dir), state.global_step)
+        self.processes.wait()
+        if self.processes.rank == 0:
+            mark_complete(Path(args.output_dir), state.global_step)
 
     def on_log(self, args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
         if "loss" not in logs or self._started is None:

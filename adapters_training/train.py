@@ -6,30 +6,35 @@ training wrote in its own folder, and Trainer reads those with `weights_only=Tru
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.adapters_training import checkpoints
 from boxlist.adapters_training.collator import Collator, EncodedSamples
-from boxlist.adapters_training.encoding import Encoder, end_of_turn
 from boxlist.adapters_training.held_out import SPLIT, hold_out, keep_probe_log, probe_history, refuse_missing_tracker
+from boxlist.adapters_training.launch import launch_plan, refuse_unfit_launch
 from boxlist.adapters_training.lists import Teaching, samples
 from boxlist.adapters_training.lora import Targets, attach_lora
 from boxlist.adapters_training.optimizers import optimizer_here, refuse_missing_library
 from boxlist.adapters_training.plan import training_plan
 from boxlist.adapters_training.provenance import Provenance, read_provenance
 from boxlist.adapters_training.recipe import Recipe, check_recipe, load_recipe
+from boxlist.adapters_training.resizing import IMAGES, images_record
+from boxlist.adapters_training.suffix_encoding import encoder_for
 from boxlist.errors import InputError
 from boxlist.models.loading import load_processor_and_model
 from boxlist.models.prompts import open_rgb
+from boxlist.processes import Processes
 from boxlist.protocols import SizeWH, protocol_named
 from boxlist.tasks.datasets.catalog import documents
 from boxlist.tasks.probes import Probe, probe_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import TextIO
 
     from boxlist.adapters_training.held_out import HeldOut
@@ -47,6 +52,25 @@ class TrainedAdapter(NamedTuple):
     losses: list[float]
 
 
+class _Job(NamedTuple):
+    """What is trained: a recipe on images, as planned and launched, and where the adapter goes."""
+
+    recipe: Recipe
+    plan: dict[str, dict[str, Any]]
+    launch: dict[str, Any]
+    split: HeldOut
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        return checkpoints.training_folder(self.folder)
+
+    @property
+    def noted(self) -> dict[str, dict[str, Any]]:
+        """All that a training which goes on must agree with."""
+        return {**self.plan, "launch": self.launch}
+
+
 class TrainingLog(NamedTuple):
     """The loss of every step, and the probe's figures by step."""
 
@@ -57,7 +81,6 @@ class TrainingLog(NamedTuple):
 class _Session(NamedTuple):
     """What is loaded for one training."""
 
-    recipe: Recipe
     model: Any
     targets: Targets
     data: EncodedSamples
@@ -80,34 +103,51 @@ def train(
     on the same machine. Ctrl-C ends after the step under way, with a checkpoint, and then raises `KeyboardInterrupt`.
     Raises `InputError` for a wrong recipe, base or data set, or where `out` is taken.
     """
+    processes = Processes.join()
+    with processes.one_voice(), ExitStack() as held:
+        if processes.rank:
+            progress = held.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        job = processes.first(lambda: _job(recipe, out, processes, held, resume=resume))
+        if isinstance(job, TrainedAdapter):
+            return job
+        probe = probe_named(job.recipe.task)
+        session = processes.each(lambda: _open_session(job.recipe, probe, job.split, progress))
+        last = processes.first(lambda: _start(job))
+        try:
+            log = _run(session, job, last, processes, progress)
+        except InputError:  # the recipe is wrong: nothing there is worth going on from
+            if processes.rank == 0:
+                shutil.rmtree(job.work)
+            raise
+        return processes.first(lambda: _publish(session, job, log))
+
+
+def _job(
+    recipe: str | Path | Recipe, out: str | Path | None, processes: Processes, held: ExitStack, *, resume: bool
+) -> _Job | TrainedAdapter:
+    """What is to be trained, if nothing speaks against it, or the adapter if it is there; `held` gets the lock."""
     named = "adapter" if isinstance(recipe, Recipe) else Path(recipe).stem
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     check_recipe(chosen)
     folder = Path(out) if out is not None else ADAPTERS / named
     probe = probe_named(chosen.task)
     split = hold_out(probe, documents(probe.dataset, SPLIT), chosen.evaluate)
-    plan = training_plan(chosen, probe, split)
+    job = _Job(chosen, training_plan(chosen, probe, split), launch_plan(chosen, processes), split, folder)
     if folder.exists():
-        return _finished(folder, plan, resume=resume)
+        return _finished(job, resume=resume)
     refuse_missing_tracker(chosen.evaluate)
     refuse_missing_library(chosen)
-    work = checkpoints.training_folder(folder)
-    with checkpoints.alone(work):
-        if folder.exists():  # another process finished it just now
-            return _finished(folder, plan, resume=resume)
-        checkpoints.check(work, plan, resume=resume)
-        session = _open_session(chosen, probe, split, progress)
-        checkpoints.begin(work, plan)
-        try:
-            log = _run(session, work, progress)
-        except InputError:  # the recipe is wrong: nothing there is worth going on from
-            shutil.rmtree(work)
-            raise
-        return _publish(session, plan, log, work, folder)
+    refuse_unfit_launch(chosen, processes)
+    held.enter_context(checkpoints.alone(job.work))
+    if folder.exists():  # another process finished it just now
+        return _finished(job, resume=resume)
+    checkpoints.check(job.work, job.noted, resume=resume)
+    return job
 
 
-def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> TrainedAdapter:
-    """The adapter that lies in `folder` already, if it is the one that is asked for."""
+def _finished(job: _Job, *, resume: bool) -> TrainedAdapter:
+    """The adapter that lies in its folder already, if it is the one that is asked for."""
+    folder, plan = job.folder, job.plan
     provenance = read_provenance(folder) if folder.is_dir() else None
     if provenance is None or not resume:
         raise InputError(
@@ -116,7 +156,9 @@ def _finished(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> Trained
             got="one that exists",
             remedy="Give another --out, or delete it." if provenance is None else "Pass --resume to keep it as it is.",
         )
-    checkpoints.require_same_plan({key: getattr(provenance, key) for key in plan}, plan, str(folder))
+    per_step = "samples_per_step"
+    made = {key: getattr(provenance, key) for key in plan} | {"launch": {per_step: provenance.training.get(per_step)}}
+    checkpoints.require_same_plan(made, {**plan, "launch": {per_step: job.launch[per_step]}}, str(folder))
     return TrainedAdapter(folder, provenance, checkpoints.read_losses(folder))
 
 
@@ -126,10 +168,6 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
     from transformers import set_seed
 
     gpu = torch.cuda.is_available()
-    if torch.cuda.device_count() > 1:  # Trainer would split batches over them, which nothing here was tested with
-        raise InputError(
-            "training", expected="one GPU", got=str(torch.cuda.device_count()), remedy="Set CUDA_VISIBLE_DEVICES=0."
-        )
     if gpu and recipe.dtype == "bfloat16" and not torch.cuda.is_bf16_supported():
         raise InputError("dtype", expected="one that this GPU has", got="bfloat16", remedy="Use dtype: float32.")
     # On a CPU the weights stay float32 and only products are bfloat16 (autocast): about twice as fast as float32.
@@ -142,14 +180,11 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
         quantisation=recipe.quantisation,
     )
     tokenizer = loaded.processor.tokenizer
-    end = end_of_turn(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base)
+    encoder = encoder_for(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base, recipe.max_length)
     protocol = protocol_named(recipe.protocol)
     frame_of = _frames(loaded.processor) if protocol.needs_frame else None
     teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of, recipe.budgets, recipe.against)
-    data = EncodedSamples(
-        lambda epoch: samples(probe, split.trained, teaching, epoch),
-        Encoder(loaded.processor, end, recipe.max_length),
-    )
+    data = EncodedSamples(lambda epoch: samples(probe, split.trained, teaching, epoch), encoder)
     print(f"encoding {len(data)} images", file=progress, flush=True)
     for index in range(len(data)):  # all of them now, so that a sample that is too long is found before training
         data[index]
@@ -160,7 +195,7 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
     model, targets = attach_lora(loaded.model, recipe, recipe.revision)
     collator = Collator(tokenizer.pad_token_id)
     asking = _probe_callback(recipe, probe, split, loaded.processor, progress)
-    return _Session(recipe, model, targets, data, collator, end.text, asking)
+    return _Session(model, targets, data, collator, encoder.end.text, asking)
 
 
 def _probe_callback(
@@ -176,27 +211,36 @@ def _probe_callback(
     return ProbeCallback(dev, processor, recipe, progress)
 
 
-def _run(session: _Session, work: Path, progress: TextIO) -> TrainingLog:
+def _start(job: _Job) -> tuple[int, Path] | None:
+    """Note the plan; the step and the folder of the checkpoint from which the training goes on, if there is one."""
+    checkpoints.begin(job.work, job.noted)
+    return checkpoints.last_checkpoint(job.work)
+
+
+def _run(
+    session: _Session, job: _Job, last: tuple[int, Path] | None, processes: Processes, progress: TextIO
+) -> TrainingLog:
     """Train, or go on from the last checkpoint; returns Trainer's log."""
-    from transformers import TrainerState
+    from transformers import TrainerState, set_seed
 
     from boxlist.adapters_training.progress import StopRequest, Watch
     from boxlist.adapters_training.trainer import list_trainer
 
-    stop = StopRequest()
-    trainer = list_trainer(session.model, session.recipe, session.data, session.collator, work)
-    trainer.add_callback(Watch(progress, stop))
-    if session.probe is not None:
-        session.probe.join(trainer, work)
-    last = checkpoints.last_checkpoint(work)
-    if last is not None and last[0] >= session.recipe.steps:  # killed between the last step and the renaming
-        session.model.load_adapter(str(last[1]), "default", is_trainable=True)
+    recipe = job.recipe
+    if last is not None and last[0] >= recipe.steps:  # killed between the last step and the renaming
         return _log(TrainerState.load_from_json(str(last[1] / "trainer_state.json")))
+    stop = StopRequest()
+    trainer = list_trainer(session.model, recipe, session.data, session.collator, job.work)
+    trainer.add_callback(Watch(progress, stop, processes))
+    if session.probe is not None:
+        session.probe.join(trainer, job.work if processes.rank == 0 else None)
+    if processes.rank:
+        set_seed(recipe.seed + processes.rank)  # each its own dropout
     with stop.on_signals(progress):
         trainer.train(resume_from_checkpoint=str(last[1]) if last else None)
-    if trainer.state.global_step < session.recipe.steps:
+    if trainer.state.global_step < recipe.steps:
         print(
-            f"stopped at step {trainer.state.global_step} of {session.recipe.steps}; continue with --resume",
+            f"stopped at step {trainer.state.global_step} of {recipe.steps}; continue with --resume",
             file=progress,
             flush=True,
         )
@@ -209,33 +253,43 @@ def _log(state: Any) -> TrainingLog:
     return TrainingLog([entry["loss"] for entry in log if "loss" in entry], probe_history(log))
 
 
-def _publish(session: _Session, plan: Mapping[str, Any], log: TrainingLog, work: Path, folder: Path) -> TrainedAdapter:
+def _publish(session: _Session, job: _Job, log: TrainingLog) -> TrainedAdapter:
     """Put the finished adapter together inside the training's folder, and rename it into its place."""
     from boxlist.adapters_training.adapter_files import write_adapter
     from boxlist.adapters_training.trainer import LOSS_NORMALISATION
 
-    losses = log.losses
-    recipe = session.recipe
+    losses, recipe, work, folder = log.losses, job.recipe, job.work, job.folder
+    last = checkpoints.last_checkpoint(work)
+    if last is None or last[0] < recipe.steps:
+        raise AssertionError(f"{work}: no checkpoint of the last step")
     training = {
         "target_pattern": recipe.target_pattern,
         "matched_modules": session.targets.counts,
         "trainable_parameters": recipe.rank * session.targets.parameters_per_rank,
         "loss_normalisation": LOSS_NORMALISATION,
-        "samples_per_step": recipe.batch_size * recipe.accumulation,
+        **job.launch,
         "optimizer": optimizer_here(recipe),
         "device": _device(),
         "end_of_turn": session.end_of_turn,
         "longest_sample_tokens": session.data.longest,
         "first_loss": losses[0],
         "last_loss": losses[-1],
+        IMAGES: _first_image(session.data),
     }
     result = work / checkpoints.RESULT
-    provenance = write_adapter(session.model, result, plan, training, losses)
+    provenance = write_adapter(last[1], result, job.plan, training, losses)
     keep_probe_log(log.probe, work, result)
     folder.parent.mkdir(parents=True, exist_ok=True)
     result.rename(folder)
     shutil.rmtree(work)
     return TrainedAdapter(folder, provenance, losses)
+
+
+def _first_image(data: EncodedSamples) -> dict[str, Any]:
+    """How images were resized, and what became of the first."""
+    first = data.samples[0]
+    image = open_rgb(first.file, first.name)
+    return images_record(data.encoder.processor, image.size, data[0].per_image)
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> set[int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from boxlist.adapters_training.loss import loss_instead_of_logits
 from boxlist.adapters_training.optimizers import optimizer_here, part_optimizer
+from boxlist.adapters_training.recipe import ALL
+from boxlist.adapters_training.step_order import StepOrder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,11 +47,12 @@ class ListTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         loss = outputs["logits"] / num_items_in_batch * self.accelerator.num_processes  # which DDP averages
         return (loss, outputs) if return_outputs else loss
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_train_sampler(train_dataset)
-        lengths = [self.train_dataset[index].length for index in range(len(self.train_dataset))]
-        return LengthGroupedSampler(self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths)
+    def _get_train_sampler(self, train_dataset: Any = None) -> StepOrder:
+        data, args = train_dataset or self.train_dataset, self.args
+        per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        grouped = args.train_sampling_strategy == "group_by_length"
+        lengths = [data[index].length for index in range(len(data))] if grouped else None
+        return StepOrder(data, per_step, args.seed, lengths)
 
 
 class _Epochs(TrainerCallback):  # type: ignore[misc]
@@ -74,7 +77,16 @@ def list_trainer(model: Any, recipe: Recipe, data: EncodedSamples, collator: Col
         optimizers=(part_optimizer(model, recipe, arguments), None),
     )
     trainer.remove_callback(PrinterCallback)
+    _keep_sums_exact(trainer.accelerator)
     return trainer
+
+
+def _keep_sums_exact(accelerator: Any) -> None:
+    """Under FSDP let products be bfloat16 where the recipe says so, but neither the loss nor sums of gradients."""
+    plugin: Any = getattr(accelerator.state, "fsdp_plugin", None)
+    policy = getattr(plugin, "mixed_precision_policy", None)
+    if policy is not None:
+        plugin.mixed_precision_policy = replace(policy, output_dtype=None, reduce_dtype=torch.float32)
 
 
 def _arguments(recipe: Recipe, work: Path) -> TrainingArguments:
@@ -91,12 +103,12 @@ def _arguments(recipe: Recipe, work: Path) -> TrainingArguments:
         max_grad_norm=recipe.max_grad_norm,
         optim=optimizer_here(recipe),
         seed=recipe.seed,
-        data_seed=recipe.seed,
         bf16=recipe.dtype == "bfloat16",
         activation_checkpointing=recipe.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
         use_cpu=not gpu,
+        ddp_find_unused_parameters=recipe.targets == ALL,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
         logging_steps=1,

@@ -19,7 +19,7 @@ FOLDERS = ("adapters_training", "controls", "metrics", "tasks")
 # a module may import from the lines above its own, and from its own package
 LAYERS = (
     {"errors"},
-    {"folder_lock", "whole_files", "strict_yaml", "progress"},
+    {"folder_lock", "whole_files", "strict_yaml", "progress", "processes"},
     {"records"},
     {"list_writing"},
     {"protocol"},

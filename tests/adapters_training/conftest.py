@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import secrets
+import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from boxlist.adapters_training import train as training
@@ -42,10 +46,18 @@ def shapes(data_root: Path) -> list[Document]:
     return documents("shapes", "train")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_recipe() -> Recipe:
     """What `train_small` trains."""
     return RECIPE
+
+
+@pytest.fixture
+def draw() -> np.random.Generator:
+    """Draws anew in every run; a failing test shows the seed, and BOXLIST_TEST_SEED gives it again."""
+    seed = int(os.environ.get("BOXLIST_TEST_SEED") or secrets.randbelow(2**32))
+    sys.stderr.write(f"BOXLIST_TEST_SEED={seed}\n")
+    return np.random.default_rng(seed)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def test_what_verifies_goes_there_and_nothing_else(
     assert [(made["name"], made["organization"], made["visibility"]) for made in hub.made] == [
         ("mine", "me", "private")
     ]
-    assert sorted(hub.files) == ["README.md", "adapter_config.json", PROVENANCE_FILE, WEIGHTS_FILE, "losses.json"]
+    assert set(hub.files) == {"README.md", "adapter_config.json", PROVENANCE_FILE, WEIGHTS_FILE, "losses.json"}
     assert all(content == (adapter / name).read_bytes() for name, content in hub.files.items())
 
 

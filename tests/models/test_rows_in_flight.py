@@ -108,6 +108,17 @@ def test_rows_that_leave_and_join_get_the_tokens_they_would_get_alone(
         assert got[: len(expected)] == expected
 
 
+def test_a_penalty_on_rows_with_padding(recite: BoxlistHF, conversations: list[Any]) -> None:
+    """Each row's penalty sees its own prompt and answer, and no padding, whatever its company."""
+    long = [{"role": "user", "content": [*conversations[4][0]["content"], {"type": "text", "text": " Take care." * 9}]}]
+    rows = board(recite, [conversations[0], long], repetition_penalty=1.3)
+    written: list[list[int]] = [[], []]
+    fly(rows, written, lambda: len(written[0]) == 12)
+    for got, conversation in zip(written, [conversations[0], long], strict=True):
+        expected = alone(recite, conversation, max_new_tokens=12, repetition_penalty=1.3)
+        assert got[: len(expected)] == expected
+
+
 def test_padding_goes_when_the_row_that_needs_it_has_left(recite: BoxlistHF, conversations: list[Any]) -> None:
     long = [{"role": "user", "content": [*conversations[4][0]["content"], {"type": "text", "text": " Take care." * 9}]}]
     rows = board(recite, [long, conversations[0]])

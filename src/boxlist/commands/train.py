@@ -24,8 +24,11 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _dry_run(arguments)
     from boxlist.adapters_training.train import train
+    from boxlist.processes import Processes
 
     trained = train(arguments.recipe, arguments.out, resume=arguments.resume)
+    if Processes.join().rank:
+        return 0
     last = trained.losses[-1] if trained.losses else None
     if arguments.json:
         print_json({"adapter": str(trained.folder), "steps": len(trained.losses), "loss": last})

@@ -23,6 +23,7 @@ from boxlist.models.generation import without_hidden_defaults
 from boxlist.models.image_tokens import hidden_image_tokens
 from boxlist.models.likelihood import encode, requested_rows, rows_of, score_all
 from boxlist.models.loading import load_processor_and_model
+from boxlist.models.prompt_encoding import encode_prompts
 from boxlist.models.prompts import rgb_part
 from boxlist.models.rows_in_flight import RowChoice, prefill
 from boxlist.models.seats import Boarded, Seat, answer_in_seats
@@ -167,15 +168,7 @@ class BoxlistHF(ChatModel):
             torch.cuda.empty_cache()
 
     def _encode(self, conversations: list[list[dict[str, Any]]]) -> BatchFeature:
-        inputs = self.processor.apply_chat_template(
-            conversations,
-            tokenize=True,
-            add_generation_prompt=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": "left"},
-        )
-        return inputs.to(self.device, dtype=self.model.dtype)
+        return encode_prompts(self.processor, conversations).to(self.device, dtype=self.model.dtype)
 
     def _frames(self, inputs: BatchFeature, rows: int) -> list[Frame | None]:
         return resized_frames(self.protocol, self.processor, inputs.get("image_grid_thw"), rows)

@@ -4,6 +4,7 @@ A text is scored as the beginning of the assistant's turn, right after what gene
 of turn: the log-probability of the continuation, as `lmms_eval.api.model.lmms.loglikelihood` asks for it. Tokens are
 those of prompt and text together; where the text changes the prompt's last tokens, those are scored too, in all
 options of one question alike. Rows are padded on the right, where no token of theirs can see the padding.
+PaliGemma's options are suffixes, of which its processor makes tokens of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 
 from boxlist.errors import InputError
 from boxlist.metrics.option_scores import OptionScore
+from boxlist.models.prompt_encoding import Prefix, asks_by_prefix, encode_prefixes, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,28 +27,47 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One sequence to score: the whole text with its images, and the tokens at its end that count."""
+    """One sequence to score: the whole text with its images, and the tokens at its end that count.
+
+    With a `suffix` the text is PaliGemma's prefix, and the suffix is what counts.
+    """
 
     text: str
     images: list[Any]
     scored_ids: list[int]
+    suffix: str | None = None
 
 
 def rows_of(processor: Any, messages: Sequence[Mapping[str, Any]], options: Sequence[str], where: str) -> list[Row]:
     """One row an option, in order. Raises `InputError`, naming `where`, for no options or one without a token."""
-    prompt: str = processor.apply_chat_template([list(messages)], tokenize=False, add_generation_prompt=True)[0]
-    images = [part["image"] for message in messages for part in message["content"] if part["type"] == "image"]
-    prompt_ids = _ids(processor, prompt)
-    whole_ids = [_ids(processor, prompt + option) for option in options]
-    start = min((_shared(prompt_ids, ids) for ids in whole_ids), default=0)
-    if not options or any(len(ids) <= len(prompt_ids) for ids in whole_ids):
+    rows = (_suffix_rows if asks_by_prefix(processor) else _chat_rows)(processor, messages, options)
+    if not rows:
         raise InputError(
             where,
             expected="options to score, each of at least one token",
             got=f"{len(options)} options, one of them empty" if options else "none",
             remedy="Give the question its options, or leave likelihood out of the generation kwargs.",
         )
+    return rows
+
+
+def _chat_rows(processor: Any, messages: Sequence[Mapping[str, Any]], options: Sequence[str]) -> list[Row]:
+    """The rows of a processor with a chat template; none where an option adds no token."""
+    prompt: str = processor.apply_chat_template([list(messages)], tokenize=False, add_generation_prompt=True)[0]
+    images = [part["image"] for message in messages for part in message["content"] if part["type"] == "image"]
+    prompt_ids = _ids(processor, prompt)
+    whole_ids = [_ids(processor, prompt + option) for option in options]
+    start = min((_shared(prompt_ids, ids) for ids in whole_ids), default=0)
+    if any(len(ids) <= len(prompt_ids) for ids in whole_ids):
+        return []
     return [Row(prompt + option, images, ids[start:]) for option, ids in zip(options, whole_ids, strict=True)]
+
+
+def _suffix_rows(processor: Any, messages: Sequence[Mapping[str, Any]], options: Sequence[str]) -> list[Row]:
+    """The rows of PaliGemma's processor; none where an option has no token."""
+    prefix = prefix_of(messages)
+    rows = [Row(prefix.text, prefix.images, _ids(processor, option), option) for option in options]
+    return rows if all(row.scored_ids for row in rows) else []
 
 
 def score_all(processor: Any, model: Any, asked: Iterable[list[Row]], batch_size: int) -> Iterator[list[OptionScore]]:
@@ -69,7 +90,13 @@ def score_all(processor: Any, model: Any, asked: Iterable[list[Row]], batch_size
 
 
 def encode(processor: Any, rows: Sequence[Row]) -> BatchFeature:
-    """The rows as a batch, padded on the right, tokenised as `apply_chat_template` does it."""
+    """The rows as a batch, padded on the right, tokenised as `apply_chat_template` or PaliGemma's processor does it."""
+    suffixes = [row.suffix for row in rows if row.suffix is not None]
+    if suffixes:
+        inputs = encode_prefixes(processor, [Prefix(row.text, row.images) for row in rows], suffixes, "right")
+        ends = inputs["attention_mask"].sum(dim=1, keepdim=True) - 1
+        inputs["attention_mask"].scatter_(1, ends, 0)  # the end token, which is not scored, becomes padding
+        return inputs
     bos = processor.tokenizer.bos_token
     special = {"add_special_tokens": False} if bos is not None and rows[0].text.startswith(bos) else {}
     images = [row.images for row in rows]

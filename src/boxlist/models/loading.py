@@ -19,6 +19,7 @@ from boxlist.models.identity import (
     checkpoint_folder,
     read_json,
 )
+from boxlist.models.prompt_encoding import asks_by_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,11 +88,13 @@ def load_processor_and_model(
 
 
 def load_processor(pretrained: str, folder: Path, **code: bool) -> ProcessorMixin:
-    """The processor of a checkpoint's folder, which pads on the left. Raises `InputError` when it can hold no chat."""
+    """The processor of a checkpoint's folder, which pads on the left. Raises `InputError` when it has no chat template,
+    and is not PaliGemma's either."""
     from transformers import AutoProcessor
 
     processor = _load_part(AutoProcessor, pretrained, folder, **code)
-    if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
+    asks = getattr(processor, "chat_template", None) or asks_by_prefix(processor)
+    if getattr(processor, "tokenizer", None) is None or not asks:
         raise InputError(
             pretrained,
             expected="a processor with a tokenizer and a chat template",

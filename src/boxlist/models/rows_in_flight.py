@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import RepetitionPenaltyLogitsProcessor
 from transformers.generation.utils import MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL
 
 from boxlist.models.growing_cache import GrowingCache
@@ -193,6 +194,9 @@ def prefill(
         outputs = model(**step, return_dict=True)
         following = model._update_model_kwargs_for_generation(outputs, model_kwargs)
         logits = outputs.logits[:, -1].float()
+        for processor in logits_processor:
+            if isinstance(processor, RepetitionPenaltyLogitsProcessor):
+                processor.prompt_ignore_length = None  # the padding of this batch; rows come to it alone, without any
         caught.append(RowsInFlight(model, logits_processor, input_ids, logits, following, choices))
         return input_ids
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from boxlist.adapters_training.resizing import refuse_other_resizing
 from boxlist.errors import BoxlistError
+from boxlist.models.identity import adapter_folder
+from boxlist.processes import Processes
 from boxlist.progress import Progress
 from boxlist.runs.answers_file import StoredAnswer
 from boxlist.runs.changes import drift, refuse_changes, refuse_other_dtype
 from boxlist.runs.folder import RunFolder, answers_of_rank
 from boxlist.runs.inputs import gather, sha256_text
-from boxlist.runs.processes import Processes
 from boxlist.runs.scoring import score_answers
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def _lead(request: RunRequest, inputs: RunInputs, folder: RunFolder, processes: 
     """Answer the first process's share, and take in what the others answered."""
     session = folder.answers.tally().sessions + 1
     share = _Share.of(request, inputs, processes, set() if request.fresh else folder.answers.keys())
+    _check_resizing(request, inputs, share.model)
     if request.fresh and (deleted := folder.discard()):
         say(f"{folder.path}: {deleted} answers deleted (--fresh)")
     conditions = share.model.conditions
@@ -119,6 +122,13 @@ def _lead(request: RunRequest, inputs: RunInputs, folder: RunFolder, processes: 
             f"{folder.path}: stopped with {kept} of {len(inputs.questions)} answers kept; the same command continues"
         ) from None
     folder.take_in()
+
+
+def _check_resizing(request: RunRequest, inputs: RunInputs, model: Any) -> None:
+    """Refuse an adapter whose training resized images otherwise than the processor of a loaded model does."""
+    adapter, processor = inputs.rows["adapter"], getattr(model, "processor", None)
+    if adapter is not None and processor is not None:
+        refuse_other_resizing(adapter_folder(adapter["path"], request.text_arg("adapter_revision")), processor)
 
 
 def _assist(request: RunRequest, processes: Processes) -> NoReturn:

@@ -51,6 +51,13 @@ class Engine:
         adapter = {} if lora is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": rank_for(lora)}
         code = {"trust_remote_code": setting.trust_remote_code}
         self.processor: Any = load_processor(setting.pretrained, folder, **code)
+        if not self.processor.chat_template:
+            raise InputError(
+                setting.pretrained,
+                expected="a processor with a chat template",
+                got=type(self.processor).__name__,
+                remedy="Ask this model through boxlist_hf.",
+            )
         self._vocabulary = Vocabulary.of(self.processor.tokenizer)
         self._eos = end_of_turn_ids(folder, self.processor.tokenizer, **code)
         arguments = {"dtype": _dtype(setting.dtype), "seed": seed, **code, **adapter, **setting.engine}
