@@ -64,6 +64,13 @@ def refuse_unfit_launch(recipe: Recipe, processes: Processes) -> None:
             got=os.environ.get(_FSDP_STATE, "none"),
             remedy=_CONFIGS,
         )
+    if sharding() != "none" and recipe.evaluate is not None:
+        raise InputError(
+            f"accelerate launch: {sharding()}",
+            expected="a recipe without evaluate",
+            got=f"one that asks every {recipe.evaluate.every} steps",
+            remedy="Use adapters_training/accelerate/ddp.yaml, or evaluate the finished adapter.",
+        )
     if sharding() != "none" and (recipe.quantisation != "none" or optimizer_here(recipe) != "adamw_torch"):
         raise InputError(
             f"accelerate launch: {sharding()}",

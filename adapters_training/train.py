@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxlist.adapters_training import checkpoints
+from boxlist.adapters_training.base_traits import frames_of, stop_ids
 from boxlist.adapters_training.collator import Collator, EncodedSamples
 from boxlist.adapters_training.held_out import SPLIT, hold_out, keep_probe_log, probe_history, refuse_missing_tracker
 from boxlist.adapters_training.launch import launch_plan, refuse_unfit_launch
@@ -29,17 +30,15 @@ from boxlist.errors import InputError
 from boxlist.models.loading import load_processor_and_model
 from boxlist.models.prompts import open_rgb
 from boxlist.processes import Processes
-from boxlist.protocols import SizeWH, protocol_named
+from boxlist.protocols import protocol_named
 from boxlist.tasks.datasets.catalog import documents
 from boxlist.tasks.probes import Probe, probe_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import TextIO
 
     from boxlist.adapters_training.held_out import HeldOut
     from boxlist.adapters_training.probe_callback import ProbeCallback
-    from boxlist.tasks.datasets.split_folder import Document
 
 ADAPTERS = Path("runs", "adapters")
 
@@ -180,9 +179,9 @@ def _open_session(recipe: Recipe, probe: Probe, split: HeldOut, progress: TextIO
         quantisation=recipe.quantisation,
     )
     tokenizer = loaded.processor.tokenizer
-    encoder = encoder_for(loaded.processor, _stop_ids(loaded.model, tokenizer), recipe.base, recipe.max_length)
+    encoder = encoder_for(loaded.processor, stop_ids(loaded.model, tokenizer), recipe.base, recipe.max_length)
     protocol = protocol_named(recipe.protocol)
-    frame_of = _frames(loaded.processor) if protocol.needs_frame else None
+    frame_of = frames_of(loaded.processor) if protocol.needs_frame else None
     teaching = Teaching(protocol, recipe.list_order, recipe.seed, frame_of, recipe.budgets, recipe.against)
     data = EncodedSamples(lambda epoch: samples(probe, split.trained, teaching, epoch), encoder)
     print(f"encoding {len(data)} images", file=progress, flush=True)
@@ -290,34 +289,6 @@ def _first_image(data: EncodedSamples) -> dict[str, Any]:
     first = data.samples[0]
     image = open_rgb(first.file, first.name)
     return images_record(data.encoder.processor, image.size, data[0].per_image)
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> set[int]:
-    """The tokens that end generation at evaluation: the checkpoint's, or the tokenizer's where it names none."""
-    configured = model.generation_config.eos_token_id
-    if configured is None:
-        configured = tokenizer.eos_token_id
-    return set(configured) if isinstance(configured, list) else {configured} - {None}
-
-
-def _frames(processor: Any) -> Callable[[Document], SizeWH]:
-    """The size that the processor gives a document's image, for protocols that count its pixels."""
-
-    def frame(document: Document) -> SizeWH:
-        image = open_rgb(document["file"], f"image {document['image_id']}")
-        grid = processor.image_processor(images=[image]).get("image_grid_thw")
-        patch = getattr(processor.image_processor, "patch_size", None)
-        if grid is None or not isinstance(patch, int):
-            raise InputError(
-                "protocol",
-                expected="a processor that tells the resized image's size (image_grid_thw)",
-                got=type(processor).__name__,
-                remedy="Use a protocol in pixels of the image, or normalised.",
-            )
-        _, height, width = (int(side) for side in grid[0])
-        return SizeWH(width * patch, height * patch)
-
-    return frame
 
 
 def _device() -> str:

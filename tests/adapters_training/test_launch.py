@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from boxlist.adapters_training.held_out import Evaluate
 from boxlist.adapters_training.launch import launch_plan, refuse_unfit_launch, sharding
 from boxlist.errors import InputError
 from boxlist.processes import Processes
@@ -53,6 +54,14 @@ def test_fitting_launches_pass(
             (
                 "accelerate launch: fsdp_state_dict_type: expected FULL_STATE_DICT, or checkpoints hold no adapter, "
                 "got SHARDED_STATE_DICT. Use a file of adapters_training/accelerate."
+            ),
+        ),
+        (
+            FSDP,
+            {"evaluate": Evaluate(every=2, images=4)},
+            (
+                "accelerate launch: fsdp: expected a recipe without evaluate, got one that asks every 2 steps. "
+                "Use adapters_training/accelerate/ddp.yaml, or evaluate the finished adapter."
             ),
         ),
         (

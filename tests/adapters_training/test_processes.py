@@ -215,6 +215,16 @@ def test_bad_input_is_told_once_and_leaves_nothing(recipe: Path, tmp_path: Path)
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_probe_is_asked_and_told_once(recipe: Path, tmp_path: Path) -> None:
+    asking, out = tmp_path / "asking.yaml", tmp_path / "asked"
+    told = {**yaml.safe_load(recipe.read_text()), "steps": 2, "evaluate": {"every": 2, "images": 2}}
+    asking.write_text(yaml.safe_dump(told))
+    with started("ddp", ["train", str(asking), "--out", str(out)], tmp_path / "said") as pair:
+        assert pair.end() == [0, 0], pair.output.read_text()
+    assert pair.output.read_text().count("probe 2/2") == 1
+    assert len(list((out / "runs").iterdir())) == 1, "one process writes TensorBoard's file"
+
+
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_configurations_say_what_accelerate_can_read(config: Path) -> None:
     load_config_from_file(str(config))  # raises for a key that it does not know

@@ -202,7 +202,7 @@ def _quantised(quantisation: str) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16,
         llm_int8_skip_modules=[NOT_QUANTISED],
     )
-    return {"quantization_config": config, "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
+    return {"quantization_config": config, "device_map": {"": str(torch_device("auto"))}}
 
 
 def _refuse_bad_weights(pretrained: str, report: dict[str, Any]) -> None:
