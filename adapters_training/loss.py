@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-LOGITS_AT_ONCE = 1 << 24
-"""The most logits that are held at once: 64 MB of float32."""
+LOGITS_AT_ONCE = 1 << 23
+"""The most logits that are held at once: 32 MB of float32."""
 
 _SURE = 1e-4  # 1 - p is taken for at least this, or one token of a sure repeat would outweigh everything
 
