@@ -11,18 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments, set_seed
 
-from boxlist.adapters_training.collator import Collator, EncodedSamples
-from boxlist.adapters_training.encoding import Encoder, EndOfTurn
-from boxlist.adapters_training.lists import Teaching, samples
-from boxlist.adapters_training.lora import attach_lora
 from boxlist.adapters_training.provenance import PROVENANCE_FILE, check_adapter, read_provenance
-from boxlist.adapters_training.trainer import ListTrainer
 from boxlist.adapters_training.weights_file import WEIGHTS_FILE
 from boxlist.errors import InputError
 from boxlist.models.loading import base_identity, load_processor_and_model
-from boxlist.protocols import PROTOCOLS
 from boxlist.tasks.probes import probe_named
 
 if TYPE_CHECKING:
@@ -30,7 +23,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from boxlist.adapters_training.recipe import Recipe
     from boxlist.adapters_training.train import TrainedAdapter
     from boxlist.tasks.datasets.split_folder import Document
 
@@ -54,68 +46,12 @@ class At(io.StringIO):
         return super().write(text)
 
 
-class ByModel(Trainer):  # type: ignore[misc] # transformers is not typed
-    """transformers' own Trainer with the model's own loss."""
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], **options: Any) -> Any:
-        inputs.pop("loss_weights")
-        return super().compute_loss(model, inputs, **options)
-
-
 def kill() -> None:
     raise Killed
 
 
 def adapter_bytes(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
-
-
-def pairs(trainer_or_model: Any) -> torch.Tensor:
-    """All trainable weights in one row."""
-    weights = [weight.detach().flatten() for weight in trainer_or_model.parameters() if weight.requires_grad]
-    return torch.cat(weights)
-
-
-@pytest.mark.parametrize("token_weighted", [True, False])
-def test_accumulated_micro_batches_weigh_tokens_as_one_batch_does(
-    pocket_base: Path, shapes: list[Document], small_recipe: Recipe, tmp_path: Path, token_weighted: bool
-) -> None:
-    """Two steps of plain gradient descent, so that a weight's change is the gradient; lists of 3 to 10 records."""
-    by_length = sorted(shapes, key=lambda document: len(document["objects"]))
-    documents = [*by_length[:2], *by_length[-2:]]
-    taught = samples(probe_named(TASK), documents, Teaching(PROTOCOLS["norm1000_xyxy"]))
-    processor = AutoProcessor.from_pretrained(pocket_base)
-    data = EncodedSamples(lambda _: taught, Encoder(processor, EndOfTurn("<|im_end|>", 2), 1024))
-    changes = []
-    for batch_size, accumulation in ((4, 1), (1, 4)):
-        set_seed(1)
-        base = AutoModelForImageTextToText.from_pretrained(pocket_base, dtype=torch.float32)
-        model, _ = attach_lora(base, small_recipe)
-        before = pairs(model)
-        arguments = TrainingArguments(
-            output_dir=str(tmp_path),
-            max_steps=2,
-            per_device_train_batch_size=batch_size,
-            gradient_accumulation_steps=accumulation,
-            learning_rate=0.5,
-            optim="sgd",
-            max_grad_norm=0,
-            use_cpu=True,
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-            save_strategy="no",
-            disable_tqdm=True,
-            report_to="none",
-        )
-        kind = ListTrainer if token_weighted else ByModel
-        collator = Collator(processor.tokenizer.pad_token_id)
-        kind(model=model, args=arguments, train_dataset=data, data_collator=collator).train()
-        changes.append(pairs(model) - before)
-    apart = float((changes[0] - changes[1]).norm() / changes[0].norm())
-    if token_weighted:
-        assert apart < 1e-4
-    else:  # the model's own loss is a mean of means, which is why it is not used
-        assert apart > 1e-2
 
 
 def test_a_tiny_set_is_learnt(train_small: Callable[..., TrainedAdapter], tmp_path: Path) -> None:
