@@ -1,4 +1,4 @@
-"""Train one adapter from a recipe: transformers' Trainer and PEFT, and nothing of our own in between.
+"""Train one adapter from a recipe: PEFT, and transformers' Trainer with our loss and our order of samples.
 
 Trainer's checkpoints hold pickles of its own state beside the adapter's safetensors. We read back only what this
 training wrote in its own folder, and Trainer reads those with `weights_only=True`, which runs no code.
